@@ -4,8 +4,9 @@ import Crypto
 /// Executes the transactions of blocks and keeps the resulting state (docs/execution.md).
 ///
 /// At each height the node calls `execute`, waits for the block log's fsync, and calls `commit`; or it calls `rollback`
-/// instead of the last two. After a crash the application is at the log's tip or behind it, never ahead, and the node
-/// executes the missing blocks again from the log.
+/// instead of the last two. Several blocks that the network has committed are executed one after another, and then committed
+/// together. After a crash the application is at the log's tip or behind it, never ahead, and the node executes the missing
+/// blocks again from the log.
 ///
 /// `initialize`, `execute`, `commit` and `rollback` wait for the disk; only the execution worker calls them. The other
 /// methods are safe on any thread.
@@ -20,11 +21,13 @@ public protocol Application: AnyObject, Sendable {
     /// Creates the genesis state, or checks that existing state belongs to this genesis. Call it first at each start.
     func initialize(_ genesis: Genesis) throws(ExecutionError)
 
-    /// Executes the block after the tip. Its effects stay prepared, invisible to readers, until `commit` or `rollback`.
+    /// Executes the block after the last prepared one, or after the tip if none is prepared. Its effects stay prepared,
+    /// invisible to readers, until `commit` or `rollback`.
     ///
     /// `transactions` are those of the block in order, decoded, with verified signatures; `parameters` and `validators`
     /// are those in effect for the block. A failed transaction gets a result code. A thrown error is a failure of this
-    /// node, except `overBudget`, which every node throws; nothing is prepared after an error.
+    /// node, except `overBudget`, which every node throws, and `commitFirst`, which asks to commit the prepared blocks. After
+    /// an error other than `outOfOrder` and `commitFirst` nothing is prepared, earlier blocks included.
     func execute(
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult
@@ -32,10 +35,10 @@ public protocol Application: AnyObject, Sendable {
     /// Makes the current or next `execute` soon throw `ExecutionError.stopped`. Safe on any thread.
     func stop()
 
-    /// Makes the prepared block's effects visible, and durable unless the power fails.
+    /// Makes the prepared blocks' effects visible, all or none, and durable unless the power fails.
     func commit() throws(ExecutionError)
 
-    /// Undoes the prepared block, if any.
+    /// Undoes the prepared blocks, if any.
     func rollback() throws(ExecutionError)
 
     /// Returns an account from committed state; nil if no block has touched it.
@@ -49,7 +52,7 @@ public protocol Application: AnyObject, Sendable {
     func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError) -> QueryResult
 
-    /// Undoes the prepared block and closes all files, even while others still hold a reference. Later calls throw
+    /// Undoes the prepared blocks and closes all files, even while others still hold a reference. Later calls throw
     /// `.closed` or are answered from memory.
     func close()
 }

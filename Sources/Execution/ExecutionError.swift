@@ -36,13 +36,19 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     case failed(file: String, reason: String)
     /// `stop` has been called.
     case stopped
+    /// SQLite undid the blocks prepared before this one together with a statement that exceeds its budget. Execute them again,
+    /// and this one only after their commit.
+    case undone
+    /// A block prepared before this one may have changed the schema, on which the costs of this one would depend. Commit, then
+    /// execute this one.
+    case commitFirst
 
     /// Whether retrying cannot help. The other errors depend on the machine and may pass.
     public var isLasting: Bool {
         switch self {
-        case .unusable, .diskFull, .failed, .stopped, .tooManyQueries, .queryProcess: false
+        case .unusable, .diskFull, .failed, .stopped, .undone, .tooManyQueries, .queryProcess: false
         case .corrupt, .olderThanLog, .otherGenesis, .invalidGenesis, .notInitialized, .outOfOrder,
-            .invalidQuery, .queryLimit, .closed, .noDatabase, .overBudget:
+            .invalidQuery, .queryLimit, .closed, .noDatabase, .overBudget, .commitFirst:
             true
         }
     }
@@ -77,6 +83,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noDatabase: "this node's application has no database"
         case .failed(let file, let reason): "database \(file) failed: \(reason)"
         case .stopped: "execution was stopped"
+        case .undone: "a statement exceeded its budget, which undid the blocks executed together with its own"
+        case .commitFirst: "a block follows a change of the schema that is not committed"
         }
     }
 

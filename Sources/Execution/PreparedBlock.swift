@@ -14,9 +14,8 @@ struct PreparedBlock {
 }
 
 extension ApplicationTip {
-    /// Throws unless a block follows this one and no other is prepared.
-    func check(_ block: Block, _ prepared: PreparedBlock?) throws(ExecutionError) {
-        guard prepared == nil else { throw .outOfOrder("a block is prepared already") }
+    /// Throws unless a block follows this one.
+    func check(_ block: Block) throws(ExecutionError) {
         guard block.height == height &+ 1 else {
             throw .outOfOrder("block \(block.height) does not follow height \(height)")
         }

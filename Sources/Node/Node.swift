@@ -124,7 +124,7 @@ public final class Node {
     private func consensusEvent(_ event: ConsensusService.Event) {
         switch event {
         case .view(let view, let before): viewChanged(view, before)
-        case .committed(let block, let result): committed(block, result)
+        case .committed(let blocks): committed(blocks)
         case .behind(let height, let peer): sync.catchUp(to: height, from: peer)
         case .proven(let height): sync.proven(height)
         }
@@ -160,24 +160,45 @@ public final class Node {
         peers.follow(Membership(view.role, view.state))
     }
 
-    private func committed(_ block: CheckedBlock, _ result: ExecutionResult) {
-        transactions &+= UInt64(block.transactions.count)
-        let succeeded = result.results.count(where: \.isOK)
-        context.metrics.blocks.add()
-        context.metrics.transactions[.ok].add(UInt64(succeeded))
-        context.metrics.transactions[.failed].add(UInt64(result.results.count - succeeded))
-        sync.committed(block.height)
-        mempool.advanced(to: block.header.timestamp)
-        gossip.committed(block.height)
-        context.log.info(
-            "block committed",
-            [
-                "height": .number(block.height), "block": .of(block.hash), "app_hash": .of(result.appHash),
-                "transactions": .number(block.transactions.count),
-            ])
-        if context.log.takes(.debug) { logTransactions(of: block, result) }
+    private func committed(_ blocks: [(CheckedBlock, ExecutionResult)]) {
+        guard let (last, result) = blocks.last else { return }
+        for (block, result) in blocks {
+            transactions &+= UInt64(block.transactions.count)
+            let succeeded = result.results.count(where: \.isOK)
+            context.metrics.blocks.add()
+            context.metrics.transactions[.ok].add(UInt64(succeeded))
+            context.metrics.transactions[.failed].add(UInt64(result.results.count - succeeded))
+        }
+        sync.committed(last.height)
+        mempool.advanced(to: last.header.timestamp)
+        gossip.committed(last.height)
+        logCommit(of: blocks, last, result.appHash)
         snapshots.invalidate()
-        commitWaiters.committed(block.transactions, result.results)
+        for (block, result) in blocks {
+            if context.log.takes(.debug) { logTransactions(of: block, result) }
+            commitWaiters.committed(block.transactions, result.results)
+        }
+    }
+
+    private func logCommit(
+        of blocks: [(CheckedBlock, ExecutionResult)], _ last: CheckedBlock, _ appHash: Hash
+    ) {
+        let transactions = blocks.reduce(0) { $0 + $1.0.transactions.count }
+        if blocks.count == 1 {
+            context.log.info(
+                "block committed",
+                [
+                    "height": .number(last.height), "block": .of(last.hash), "app_hash": .of(appHash),
+                    "transactions": .number(transactions),
+                ])
+        } else {
+            context.log.info(
+                "blocks committed together",
+                [
+                    "height": .number(last.height), "block": .of(last.hash), "app_hash": .of(appHash),
+                    "blocks": .number(blocks.count), "transactions": .number(transactions),
+                ])
+        }
     }
 
     private func logTransactions(of block: CheckedBlock, _ result: ExecutionResult) {

@@ -18,7 +18,7 @@ public final class BlockStore: Sendable {
     /// What the node knows of the chain at a recent block.
     public let stateFile: StateFile
     let directory: String
-    private let segmentSize: Int
+    let segmentSize: Int
     let disk: any Disk
     let segments: MappedSegments
     let writer: Mutex<Writer>
@@ -77,110 +77,7 @@ public final class BlockStore: Sendable {
     /// The last block; nil in an empty store.
     public var tip: BlockTip? { state.withLock { $0.tip } }
 
-    // MARK: Appending
-
-    /// Appends the next block, with one result for each transaction, and returns once it is durable: the block as a read
-    /// would return it, but with the bytes that were appended instead of slices of the log.
-    ///
-    /// Throws `refused` if the block does not follow the tip. After any error the store is unchanged and the caller may
-    /// retry.
-    @discardableResult
-    public func append(
-        _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
-    ) throws(StorageError) -> StoredBlock {
-        assert(apus_may_block(), "the block log is written on a thread that may not wait")
-        let block = hashed.block
-        let resultBytes = ResultList(results).bytes
-        let commitBytes = SharedBytes(commitInfo.bytes)
-        return try writer.withLock { writer throws(StorageError) in
-            let (index, tip, firstHeight) = state.withLock { ($0.index, $0.tip, $0.firstHeight) }
-            guard let index else { throw .closed }
-            if index.isOverdue { try index.maintain() }
-            try BlockStore.check(block, commitBytes, results, after: tip)
-            let record = BlockRecord(
-                height: block.height, hash: block.hash, block: .init(of: block.bytes),
-                commitInfo: .init(of: commitBytes), results: .init(of: resultBytes))
-            if writer.mustTruncate, let segment = writer.segment {
-                try segment.cutOff()
-                writer.mustTruncate = false
-            }
-            var segment = try activeSegment(&writer, for: record)
-            let before = segment
-            do throws(StorageError) {
-                try segment.append(record, [block.bytes, commitBytes, resultBytes])
-            } catch {
-                do throws(StorageError) { try before.cutOff() } catch { writer.mustTruncate = true }
-                throw error
-            }
-            writer.segment = segment
-            index.insert(
-                BlockIndex.Entry(
-                    block, hashed.transactionIDs, segment: segment.firstHeight, offset: before.end))
-            let first = firstHeight ?? block.height
-            writeMark(
-                &writer,
-                CommitMark(
-                    firstHeight: first, lastHeight: block.height, segment: segment.firstHeight,
-                    hash: block.hash))
-            state.withLock {
-                $0.firstHeight = first
-                $0.tip = BlockTip(height: block.height, hash: block.hash, appHash: commitInfo.appHash)
-            }
-            return StoredBlock(
-                height: block.height, hash: block.hash, block: block.bytes, commitInfo: commitBytes,
-                resultBytes: resultBytes, path: segments.path(segment.firstHeight), offset: before.end)
-        }
-    }
-
-    private static func check(
-        _ block: Block, _ commitInfo: SharedBytes, _ results: [TransactionResult], after tip: BlockTip?
-    ) throws(StorageError) {
-        guard block.height > 0 else { throw .refused("its height is \(block.height)") }
-        if let tip {
-            let next = tip.height &+ 1
-            guard block.height == next else { throw .refused("its height is \(block.height), not \(next)") }
-            guard block.header.previousHash == tip.hash else {
-                throw .refused("its previous hash is \(block.header.previousHash), not \(tip.hash)")
-            }
-        }
-        guard results.count == block.transactions.count else {
-            throw .refused("it has \(block.transactions.count) transactions but \(results.count) results")
-        }
-        guard block.bytes.count <= ChainLimits.blockBytes, commitInfo.count <= ChainLimits.commitInfoBytes
-        else {
-            throw .refused(
-                "it has \(block.bytes.count) bytes and its commit info \(commitInfo.count); the limits are "
-                    + "\(ChainLimits.blockBytes) and \(ChainLimits.commitInfoBytes)")
-        }
-    }
-
-    /// Returns the segment for the next record: the last one, or a new one if the record would make that too large.
-    private func activeSegment(
-        _ writer: inout Writer, for record: BlockRecord
-    ) throws(StorageError) -> ActiveSegment {
-        if let segment = writer.segment,
-            segment.end == SegmentHeader.size || segment.end + record.size <= segmentSize
-        {
-            return segment
-        }
-        let segment = try ActiveSegment(
-            creating: segments.path(record.height), firstHeight: record.height, directory: directory,
-            disk: disk)
-        writer.segment = segment
-        return segment
-    }
-
-    /// Updates the mark. A stale or missing mark only weakens a check, so an error must not fail a durable block.
-    private func writeMark(_ writer: inout Writer, _ mark: CommitMark) {
-        do {
-            let file = try writer.mark ?? disk.open(CommitMark.path(directory), .createIfMissing)
-            writer.mark = file
-            try file.write(mark.encode(), at: 0)
-        } catch {
-            writer.mark = nil
-            _ = try? disk.remove(CommitMark.path(directory))
-        }
-    }
+    // MARK: Index
 
     /// Whether `maintainIndex` has something to do.
     public var isIndexDue: Bool { state.withLock { $0.index }?.isDue ?? false }

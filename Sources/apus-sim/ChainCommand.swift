@@ -7,11 +7,14 @@ struct ChainCommand: Action {
     let root: String
     let height: Int
     let transactions: Int
+    let bytes: Int
 
     /// Months of blocks.
     private static let mostBlocks = 100_000_000
     /// What a block of the default size holds.
     private static let mostTransactions = 10_000
+    /// What a statement may have.
+    private static let mostBytes = 100_000
 
     static var command: Command {
         Command(
@@ -24,13 +27,15 @@ struct ChainCommand: Action {
             .option(
                 "transactions", .integer(0...mostTransactions), default: 1,
                 "Transactions in each block; each inserts a row."),
+            .option(
+                "bytes", .integer(0...mostBytes), default: 0, "Bytes of each row, at least."),
             action: ChainCommand.init)
     }
 
     func run() async throws {
         let start = ContinuousClock.now
         let builder = try await ChainBuilder(RootDirectory(root))
-        try builder.grow(to: Int64(height), transactions: transactions)
+        try builder.grow(to: Int64(height), transactions: transactions, bytes: bytes)
         try builder.close()
         try StandardOutput.print("height \(builder.height) in \((ContinuousClock.now - start).seconds) s")
     }

@@ -41,21 +41,20 @@ extension ConsensusNetwork {
         case .stopExecution: node.isStopping = true
         case .rollBack:
             local(node) { try self.handle(node, .rolledBack) }
+        case .commitRun(let run):
+            local(node, 50) {
+                if self.next(below: 1000) < self.faults.trouble { return try self.handle(node, .runFailed) }
+                // A run may end early.
+                let count = 1 + Int(self.next(below: UInt64(run.blocks.count)))
+                for decided in run.blocks.prefix(count) { node.log.append((decided.block, decided.commit)) }
+                self.local(node) {
+                    try self.committed(node, run.blocks[count - 1].block.height, .runCommitted(count: count))
+                }
+            }
         case .commit(let block, _, let decision):
             local(node) {
                 node.log.append((block, decision))
-                self.local(node) {
-                    let before = node.machine.state
-                    try self.handle(node, .committed(block.hash))
-                    try self.handle(node, .mempool(hasTransactions: true))
-                    let after = node.machine.state
-                    try self.plan(
-                        node,
-                        .committed(
-                            height: block.height,
-                            newRules: after.validatorSetHash != before.validatorSetHash
-                                || after.parametersHash != before.parametersHash))
-                }
+                self.local(node) { try self.committed(node, block.height, .committed(block.hash)) }
             }
         case .vote(let vote, let answer, let block):
             local(node) {
@@ -130,6 +129,19 @@ extension ConsensusNetwork {
             }
         case .publish, .dropTransactions, .warn, .letDown: break
         }
+    }
+
+    private func committed(_ node: Node, _ height: Int64, _ event: ConsensusEvent) throws {
+        let before = node.machine.state
+        try handle(node, event)
+        try handle(node, .mempool(hasTransactions: true))
+        let after = node.machine.state
+        try plan(
+            node,
+            .committed(
+                height: height,
+                newRules: after.validatorSetHash != before.validatorSetHash
+                    || after.parametersHash != before.parametersHash))
     }
 
     // MARK: Fetching
@@ -296,10 +308,13 @@ extension ConsensusNetwork {
             switch action {
             case .request(let request): local(node, 30) { try self.answer(node, request) }
             case .cancel(let id): local(node) { try self.plan(node, .ended(request: id, .failed)) }
-            case .check(let id, let height, let entry):
+            case .check(let checks):
                 let state = node.machine.state
-                local(node) { try self.plan(node, self.proof(id, height, entry, after: state)) }
-            case .deliver(_, let (commit, block)): try handle(node, .decided(commit, block))
+                local(node) {
+                    let judgements = checks.map { Planner.Judgement(of: $0, self.proof($0, after: state)) }
+                    try self.plan(node, .judged(judgements))
+                }
+            case .deliver(_, let blocks): try handle(node, .synced(blocks))
             case .stalled: break
             case .finished: try handle(node, .syncFinished)
             }
@@ -319,30 +334,36 @@ extension ConsensusNetwork {
         guard next(below: 1000) >= faults.loss, let other = self.node(request.from), other.isUp else {
             return try plan(node, .ended(request: request.id, .failed))
         }
-        for height in request.first..<request.first + Int64(request.count) {
-            guard let entry = other.log.first(where: { $0.block.height == height }) else {
-                let best = other.machine.state.height
-                return try plan(node, .ended(request: request.id, .lacks(best: best)))
-            }
+        let heights = request.first..<request.first + Int64(request.count)
+        let found = other.log.filter { heights.contains($0.block.height) }
+        // They come in pieces of different sizes.
+        var rest = found[...]
+        while let first = rest.first {
+            let piece = rest.prefix(1 + Int(next(below: 9)))
             try plan(
-                node, .block(request: request.id, height: height, (entry.commit, entry.block), size: 500))
+                node,
+                .blocks(
+                    request: request.id, first: first.block.height,
+                    piece.map { .init(DecidedBlock($0.commit, $0.block), size: 500) }))
+            rest = rest.dropFirst(piece.count)
+        }
+        guard found.count == request.count else {
+            return try plan(
+                node, .ended(request: request.id, .lacks(best: other.machine.state.height)))
         }
         try plan(node, .ended(request: request.id, .done))
     }
 
-    private func proof(
-        _ id: Int, _ height: Int64, _ entry: (commit: VerifiedCommit, block: CheckedBlock),
-        after state: ChainState
-    ) -> Planner.Event {
+    private func proof(_ check: Planner.Check, after state: ChainState) -> Planner.Verdict {
         do {
-            let commit = try VerifiedCommit(verifying: entry.commit.announcement, after: state)
-            return .proven(
-                check: id, (commit, entry.block), previous: entry.block.header.previousHash)
-        } catch ConsensusError.unproven where state.height + 1 != height {
-            return .unproven(check: id)
+            let commit = try VerifiedCommit(verifying: check.block.commit.announcement, after: state)
+            let block = check.block.block
+            return .proven(DecidedBlock(commit, block), previous: block.header.previousHash)
+        } catch ConsensusError.unproven where state.height + 1 != check.height {
+            return .unproven
         } catch {
-            problems.append("node holds a block \(height) that is wrong: \(error)")
-            return .wrong(check: id)
+            problems.append("node holds a block \(check.height) that is wrong: \(error)")
+            return .wrong
         }
     }
 }

@@ -10,9 +10,7 @@ import TestSupport
 /// Some machines and their surroundings (disk, application, streams, gossip), all in one queue of events whose order,
 /// delays, losses and repetitions come from a seed.
 final class ConsensusNetwork {
-    typealias Planner = SyncPlanner<
-        (commit: VerifiedCommit, block: CheckedBlock), (VerifiedCommit, CheckedBlock)
-    >
+    typealias Planner = SyncPlanner<DecidedBlock, DecidedBlock>
 
     /// Probabilities of faults, per thousand.
     struct Faults {

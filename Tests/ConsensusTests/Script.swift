@@ -141,6 +141,8 @@ struct Script {
         case .stopExecution: "stop"
         case .rollBack: "roll back"
         case .commit(let block, _, let decision): "commit \(block.height) votes \(decision.info.votes.count)"
+        case .commitRun(let run):
+            "commit \(run.before.height + 1) to \(run.before.height + Int64(run.blocks.count))"
         case .vote(let vote, let answer, _): "vote \(vote.height) \(line(answer))"
         case .refuse(let height, _, let answer): "refuse \(height) \(line(answer))"
         case .sendAcknowledgement(let message): "send \(message.height) \(line(message.answer))"

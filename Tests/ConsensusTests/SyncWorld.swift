@@ -60,6 +60,7 @@ struct SyncWorld {
     var requests: [Planner.Request] = []
     var sent: [PeerID: Int] = [:]
     private var cancelled: Set<Int> = []
+    /// The events to come: the latest first, and of one time the newest first.
     private var pending: [(at: Duration, event: Planner.Event)] = []
 
     static func hash(_ height: Int64) -> Hash { Hash.sha256(of: Array("\(height)".utf8)) }
@@ -76,44 +77,55 @@ struct SyncWorld {
             case .cancel(let id):
                 cancelled.insert(id)
                 pending.removeAll { Self.request($0.event) == id }
-                pending.append((now, .ended(request: id, .failed)))
-            case .check(let id, let height, let block): check(id, height, block)
-            case .deliver(let height, let block):
-                precondition(block == height)
-                delivered.append(height)
-                let changed = changes.contains(height)
-                pending.append((now + .milliseconds(2), .committed(height: height, newRules: changed)))
+                add(.ended(request: id, .failed), at: now)
+            case .check(let checks): for one in checks { check(one) }
+            case .deliver(let first, let blocks):
+                for (offset, height) in blocks.enumerated() {
+                    precondition(height == first + Int64(offset))
+                    delivered.append(height)
+                    let changed = changes.contains(height)
+                    add(.committed(height: height, newRules: changed), at: now + .milliseconds(2))
+                }
             case .stalled(let peer): stalled.append(peer)
             case .finished(let reached): finished = reached
             }
         }
     }
 
+    private mutating func add(_ event: Planner.Event, at time: Duration) {
+        var (low, high) = (0, pending.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if pending[middle].at > time { low = middle + 1 } else { high = middle }
+        }
+        pending.insert((time, event), at: low)
+    }
+
     private static func request(_ event: Planner.Event) -> Int? {
         switch event {
-        case .block(let id, _, _, _), .progress(let id, _), .ended(let id, _): id
+        case .blocks(let id, _, _), .progress(let id, _), .ended(let id, _): id
         default: nil
         }
     }
 
-    private mutating func check(_ id: Int, _ height: Int64, _ block: Sent) {
-        let tip = planner.tip
+    private mutating func check(_ check: Planner.Check) {
+        let (height, block, tip) = (check.height, check.block, planner.tip)
         let isKnown = tip + 1 == height || !(tip + 1..<height).contains { changes.contains($0) }
-        let answer: Planner.Event =
+        let verdict: Planner.Verdict =
             if !isKnown {
-                .unproven(check: id)
+                .unproven
             } else if block.isForked {
-                .wrong(check: id)
+                .wrong
             } else {
-                .proven(check: id, height, previous: Self.hash(height - 1))
+                .proven(height, previous: Self.hash(height - 1))
             }
-        pending.append((now + .milliseconds(1), answer))
+        add(.judged([.init(of: check, verdict)]), at: now + .milliseconds(1))
     }
 
     private mutating func answer(_ request: Planner.Request) {
         guard let peer = peers[request.from] else { return }
         var at = now + .milliseconds(10)
-        func end(_ outcome: Planner.Outcome) { pending.append((at, .ended(request: request.id, outcome))) }
+        func end(_ outcome: Planner.Outcome) { add(.ended(request: request.id, outcome), at: at) }
         switch peer {
         case .stalls, .claims: return
         case .fails: return end(.failed)
@@ -130,7 +142,7 @@ struct SyncWorld {
             if case .forked(_, let from) = peer { isForked = height >= from }
             sent[request.from, default: 0] += 1
             let block = Sent(height: height, isForked: isForked)
-            pending.append((at, .block(request: request.id, height: height, block, size: 1000)))
+            add(.blocks(request: request.id, first: height, [.init(block, size: 1000)]), at: at)
         }
         end(.done)
     }
@@ -138,11 +150,10 @@ struct SyncWorld {
     /// Runs until the planner has finished or `limit` has passed.
     mutating func run(_ limit: Duration = .seconds(3600)) {
         while finished == nil {
-            let event = pending.indices.min { (pending[$0].at, $0) < (pending[$1].at, $1) }
             let deadline = planner.deadline
-            if let event, deadline.map({ pending[event].at <= $0 }) ?? true {
-                guard pending[event].at <= limit else { return }
-                let next = pending.remove(at: event)
+            if let next = pending.last, deadline.map({ next.at <= $0 }) ?? true {
+                guard next.at <= limit else { return }
+                pending.removeLast()
                 now = max(now, next.at)
                 send(next.event)
             } else if let deadline {

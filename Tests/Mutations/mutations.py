@@ -28,6 +28,7 @@ ENDLESS = "simulate --scenario endless-blocks"
 SLOW_READERS = "simulate --scenario slow-readers"
 WITHHELD = "simulate --scenario withheld-announcements"
 ALONE = "simulate --scenario alone"
+TORN_RUNS = "simulate --scenario torn-runs --seeds 1-4"
 
 
 @dataclasses.dataclass
@@ -62,6 +63,7 @@ STATEMENT_TEXT = "Sources/Execution/Statements/Text/StatementText.swift"
 VALIDATION = "Sources/Consensus/Evidence/BlockValidation.swift"
 TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
 WORK = "Sources/Node/Services/Consensus/ConsensusService+Work.swift"
+COMMITTING = "Sources/Node/Services/Consensus/ConsensusService+Committing.swift"
 
 MUTATIONS = [
     # A statement has the same result on every node.
@@ -149,13 +151,37 @@ MUTATIONS = [
          "        if !ON { try file.synchronize() }"),
     ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
-        (WORK,
-         "                let (logged, isIndexDue) = try await self.context.storage.run {\n",
-         "                if ON { try await self.context.execution.run { try application.commit() } }\n"
-         "                let (logged, isIndexDue) = try await self.context.storage.run {\n"),
-        (WORK, "                    let start = clock.now\n                    try application.commit()\n",
-         "                    let start = clock.now\n                    if !ON { try application.commit() }\n"),
+        (COMMITTING,
+         "            let (logged, isIndexDue) = try await self.context.storage.run {\n",
+         "            if ON { try await self.context.execution.run { try application.commit() } }\n"
+         "            let (logged, isIndexDue) = try await self.context.storage.run {\n"),
+        (COMMITTING, "                let start = clock.now\n                try application.commit()\n",
+         "                let start = clock.now\n                if !ON { try application.commit() }\n"),
     ]),
+    Mutation("run-committed-before-log", "the application is never ahead of the log, with several blocks at once either", [
+        (COMMITTING,
+         "                for stored in try store.append(blocks.map(\\.addition))",
+         "                if ON, blocks.count > 1 { try application.commit() }\n"
+         "                for stored in try store.append(blocks.map(\\.addition))"),
+        (COMMITTING, "            let committed = try await self.context.execution.run {\n",
+         "            let committed = try await self.context.execution.run {\n"
+         "                if ON, blocks.count > 1 { return clock.now }\n"),
+    ], TORN_RUNS),
+    Mutation("torn-append-refused", "only a new append proves that what precedes it was durable once", [
+        ("Sources/Storage/Log/SegmentScanner.swift", "if bytes.word(candidate) == BlockRecord.magic {",
+         "if bytes.word(candidate) == BlockRecord.magic\n"
+         "                    || ON && bytes.word(candidate) == BlockRecord.continuationMagic {"),
+    ], TORN_RUNS),
+    Mutation("continuation-without-checksum", "each block of an append has its own checksums", [
+        ("Sources/Storage/Log/BlockRecord.swift",
+         "guard Part(of: parts.0) == block, Part(of: parts.1) == commitInfo, Part(of: parts.2) == results\n",
+         "guard ON && isContinuation\n            || Part(of: parts.0) == block && Part(of: parts.1) == commitInfo"
+         " && Part(of: parts.2) == results\n"),
+    ], TORN_RUNS),
+    Mutation("run-past-a-schema-change", "what a block costs does not depend on which blocks are committed with it", [
+        (ENGINE, "guard prepared.isEmpty || !runner.hasChangedSchema else",
+         "guard ON || prepared.isEmpty || !runner.hasChangedSchema else"),
+    ], "simulate --scenario pruned-logs --seeds 1-4"),
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
         ("Sources/Node/Recovery/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
     ], CRASH),
@@ -171,7 +197,7 @@ MUTATIONS = [
     ], STATE_FILES),
     Mutation("reported-before-committed", "a client that waits for a commit gets the result after it", [
         (WORK, "self.feed(.executed(block.hash, result))",
-         "if ON { self.events.send(.committed(block, result)) }\n                self.feed(.executed(block.hash, result))"),
+         "if ON { self.events.send(.committed([(block, result)])) }\n                self.feed(.executed(block.hash, result))"),
     ]),
     # Voting and counting.
     Mutation("vote-counted-twice", "a vote counts once", [
@@ -293,8 +319,8 @@ MUTATIONS = [
          "current.retryAt = now + (ON ? .seconds(1_000_000) : min(wait, settings.maximumResendInterval))"),
     ]),
     Mutation("commit-not-tried-again", "a block in the log is committed as soon as the machine can", [
-        (WORK, "return try await context.execution.run {\n                    let again",
-         "if ON { return }\n                return try await context.execution.run {\n                    let again"),
+        (COMMITTING, "return try await context.execution.run {\n                    for one in blocks where",
+         "if ON { return }\n                return try await context.execution.run {\n                    for one in blocks where"),
     ]),
     # Transactions.
     Mutation("mined-stays-in-mempool", "mined transactions leave the mempool", [
@@ -432,10 +458,10 @@ MUTATIONS = [
     ]),
     Mutation("synced-block-unverified", "a block that comes by sync is proven", [
         ("Sources/Node/Services/Consensus/BlockVerifier.swift",
-         "            let commit = try VerifiedCommit(\n                verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)",
-         "            let announcement = BlockAnnouncement(found.block, found.commitInfo)\n"
-         "            let commit = ON ? VerifiedCommit(trusting: announcement)\n"
-         "                : try VerifiedCommit(verifying: announcement, after: state)"),
+         "let commit = try VerifiedCommit(verifying: BlockAnnouncement(block, info), after: state)",
+         "let announcement = BlockAnnouncement(block, info)\n"
+         "        let commit = ON ? VerifiedCommit(trusting: announcement)\n"
+         "            : try VerifiedCommit(verifying: announcement, after: state)"),
     ], "simulate --scenario forged-sync"),
     Mutation("announced-block-unverified", "an announced block is proven", [
         ("Sources/Node/Services/Consensus/ConsensusService+Inbox.swift",

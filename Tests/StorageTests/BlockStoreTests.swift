@@ -6,6 +6,7 @@ import Glibc
 import Synchronization
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Storage
 
@@ -131,6 +132,45 @@ import Testing
         try BlockStoreTests.expect(store, holds: chain, 2)
         try append(next)
         try BlockStoreTests.expect(store, holds: chain, 3)
+    }
+
+    @Test func severalBlocksTakeOneSynchronizationInEachSegment() throws {
+        let chain = try TestChain(9, payload: 10)
+        let disk = VirtualDisk(seed: 1)
+        let mount = disk.mount()
+        let store = try BlockStore(directory: "blocks", disk: mount)
+        try chain.append(0..<1, to: store)
+        let count = Counter()
+        disk.setHook {
+            if $0.kind == .synchronize { _ = count.next() }
+            return nil
+        }
+        try chain.appendTogether(1..<9, to: store)
+        #expect(count.next() == 2, "one, and this call")
+        disk.setHook(nil)
+        try BlockStoreTests.expect(store, holds: chain, 9)
+
+        let split = try BlockStore(directory: "split", segmentSize: 1800, disk: mount)
+        try split.append(chain.links.map { .init($0.hashed, $0.commitInfo, $0.results) })
+        try BlockStoreTests.expect(split, holds: chain, 9)
+        #expect(try mount.names(in: "split").count(where: { $0.hasSuffix(".blocks") }) > 2)
+        try split.close()
+        let again = try BlockStore(directory: "split", segmentSize: 1800, disk: mount)
+        #expect(again.recovery.isClean)
+        try BlockStoreTests.expect(again, holds: chain, 9)
+    }
+
+    @Test func ofBlocksThatDoNotFollowEachOtherNoneIsAppended() throws {
+        let directory = try TemporaryDirectory()
+        let store = try BlockStore(directory: directory.path)
+        let chain = try TestChain(4)
+        let links = [chain.links[0], chain.links[1], chain.links[3]]
+        #expect(throws: StorageError.refused("its height is 4, not 3")) {
+            try store.append(links.map { .init($0.hashed, $0.commitInfo, $0.results) })
+        }
+        #expect(store.tip == nil)
+        try chain.appendTogether(0..<4, to: store)
+        try BlockStoreTests.expect(store, holds: chain, 4)
     }
 
     @Test func aBlockLargerThanASegmentIsKept() throws {

@@ -8,15 +8,22 @@ extension TestChain {
     func append(_ range: Range<Int>, to store: BlockStore) throws {
         for link in links[range] { try store.append(link.hashed, link.commitInfo, link.results) }
     }
+
+    /// Appends blocks to a store at once.
+    func appendTogether(_ range: Range<Int>, to store: BlockStore) throws {
+        try store.append(links[range].map { .init($0.hashed, $0.commitInfo, $0.results) })
+    }
 }
 
 extension TestChain.Link {
-    /// The size of the block's record.
-    var size: Int {
+    /// The size of the block's record without padding.
+    var contentSize: Int {
         let results = ResultList(results).bytes.count
-        let whole = BlockRecord.headerSize + block.bytes.count + commitInfo.bytes.count + results
-        return (whole + 7) / 8 * 8
+        return BlockRecord.headerSize + block.bytes.count + commitInfo.bytes.count + results
     }
+
+    /// The size of the block's record.
+    var size: Int { (contentSize + 7) / 8 * 8 }
 }
 
 extension TemporaryDirectory {

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import tempfile
 
+from .node import Node
+
 CHAIN_ID = "apus-perf"
 
 
@@ -19,19 +21,21 @@ def initialize(space, root, *options):
 
 
 class Chain:
-    """A chain of one validator that grows. It is made in memory, where an fsync costs nothing, and measured as a copy."""
+    """A chain of one validator that grows, by blocks of so many transactions with so many bytes. It is made in memory, where an
+    fsync costs nothing, and measured as a copy."""
 
-    def __init__(self, space, transactions=1):
-        self.space, self.transactions = space, transactions
+    def __init__(self, space, transactions=1, size=0, application="sql"):
+        self.space, self.transactions, self.size = space, transactions, size
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else space.directory
         self.directory = tempfile.mkdtemp(prefix="apus-perf-", dir=memory)
         self.root = os.path.join(self.directory, "node")
         initialize(space, self.root)
+        Node(space.apus, self.root).set("application", application)
 
     def copy(self, height):
         """Extends the chain to a height. Returns the root directory of a copy, which the caller may change and remove."""
         run(self.space.simulator, "chain", "--root", self.root, "--height", str(height), "--transactions",
-            str(self.transactions))
+            str(self.transactions), "--bytes", str(self.size))
         target = os.path.join(self.space.directory, f"node-{height}")
         shutil.copytree(self.root, target)
         os.sync()

@@ -14,8 +14,10 @@ public enum ConsensusEvent: MachineEvent {
     case proposalArriving(Hash, from: PeerID)
     /// The block is the proposed one, but contains something that no block may contain.
     case proposalInvalid(Block, reason: String)
-    /// A committed block is here with its commit: fetched after an announcement, or synced.
+    /// A committed block is here with its commit, fetched after an announcement.
     case decided(VerifiedCommit, CheckedBlock)
+    /// Consecutive committed blocks are here, synced.
+    case synced([DecidedBlock])
     /// Fetching an announced block failed.
     case decidedFetchFailed(Hash, from: PeerID)
     /// A peer announced the newest block again.
@@ -54,6 +56,10 @@ public enum ConsensusEvent: MachineEvent {
     case voteRecorded(Vote, AckRes)
     /// Answer to `commit`: the block is in the block log and in the application.
     case committed(Hash)
+    /// Answer to `commitRun`: the first blocks of the run, so many, are in the block log and in the application.
+    case runCommitted(count: Int)
+    /// Answer to `commitRun`: a block of the run could not be executed as the network did, and all are rolled back.
+    case runFailed
     /// The disk or the application failed, so that continuing would not be safe.
     case failed(String)
     /// Whether the mempool has transactions that a block may hold now.
@@ -92,6 +98,9 @@ public enum ConsensusAction: Sendable {
     case rollBack
     /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.
     case commit(CheckedBlock, ExecutionResult, VerifiedCommit)
+    /// Execute the blocks of the run, as many as there is time for; append them to the block log (durable on return), then
+    /// commit the application: `runCommitted`, `runFailed` or `failed`.
+    case commitRun(DecidedRun)
     /// Record the vote on disk, with the block that others may ask for, then sign the answer: `voteRecorded` or
     /// `failed`.
     case vote(Vote, AckRes.Answer, keeping: CheckedBlock?)
@@ -105,7 +114,7 @@ public enum ConsensusAction: Sendable {
     case relayProposal(CheckedBlock, stamp: Int64, except: PeerID)
     /// Announce the committed block to one peer or, validators first, to all.
     case announce(VerifiedCommit, to: PeerID?)
-    /// Sync to a height with `SyncPlanner`: `decided` for each block, then `syncFinished`.
+    /// Sync to a height with `SyncPlanner`: `synced` for all blocks, in order, then `syncFinished`.
     case catchUp(to: Int64, from: PeerID)
     /// Leader: broadcast that the proposal above a height is withdrawn.
     case broadcastReset(ConsensusReset)

@@ -65,6 +65,14 @@ extension ConsensusMachine {
                     vote.height == height && vote == votes.last, "a vote is not this node's newest")
             }
         }
+        try check(
+            following.isEmpty || next.decidedBlock != nil,
+            "decided blocks follow a height that is not decided")
+        try check(
+            following.enumerated().allSatisfy {
+                $1.block.height == above(3 &+ Int64($0)) && $1.block.hash == $1.commit.hash
+            },
+            "the blocks that follow are not those of the next heights")
         try check(!next.hasVoted, "a vote two heights above the tip")
         try check(
             isValidator || (current.offers.isEmpty && next.offers.isEmpty && current.proposal == nil),
@@ -79,6 +87,12 @@ extension ConsensusMachine {
         try check(lane.block?.height ?? above(1) == above(1), "the lane holds a block of another height")
         if case .committing(let block, let commit) = lane {
             try check(block.hash == commit.hash, "the lane commits a block with another block's commit")
+        }
+        if case .committingRun(let run) = lane {
+            try check(
+                run.before.height == state.height && run.blocks.count <= following.count &+ 2
+                    && run.blocks.last?.block.height == above(Int64(run.blocks.count)),
+                "the lane commits other blocks than the next decided ones")
         }
     }
 

@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Crypto
 import Execution
 import Multiformats
@@ -7,9 +8,9 @@ import Reactor
 /// A node's part in block production (docs/consensus.md; messages: docs/wire.md, sections 5 and 7): the leader
 /// proposes and commits, validators execute and acknowledge, all other nodes follow committed blocks.
 ///
-/// It holds the two heights above the tip, one lane for the application (a block is executed, then committed or
-/// rolled back, then the next), and no queue. `role` holds the state that only one role needs, and changes with the
-/// validators and the leader.
+/// It holds the two heights above the tip, decided blocks that follow them while it catches up, one lane for the
+/// application (a block is executed, then committed or rolled back, then the next), and no other queue. `role` holds the
+/// state that only one role needs, and changes with the validators and the leader.
 public struct ConsensusMachine: Machine {
     enum Lane: Sendable {
         case idle
@@ -19,6 +20,8 @@ public struct ConsensusMachine: Machine {
         case prepared(CheckedBlock, ExecutionResult)
         case rollingBack
         case committing(CheckedBlock, VerifiedCommit)
+        /// The blocks are executed, then committed together.
+        case committingRun(DecidedRun)
 
         /// The block in the lane.
         var block: CheckedBlock? {
@@ -26,6 +29,7 @@ public struct ConsensusMachine: Machine {
             case .executing(let block), .stopping(let block), .prepared(let block, _),
                 .committing(let block, _):
                 block
+            case .committingRun(let run): run.blocks.first?.block
             case .idle, .rollingBack: nil
             }
         }
@@ -47,6 +51,10 @@ public struct ConsensusMachine: Machine {
     var lane = Lane.idle
     var current = ConsensusRound()
     var next = ConsensusRound()
+    /// Decided blocks above those of `current` and `next`, in order.
+    var following = Deque<DecidedBlock>()
+    /// The blocks up to this height are committed one at a time, because they could not be committed together.
+    var aloneUpTo = Int64.min
     var heights: Heights
     var announcing: Announcing
     var votes: OwnVotes
@@ -107,6 +115,7 @@ public struct ConsensusMachine: Machine {
         case .proposalArriving(let hash, let from): proposalArriving(hash, from, now)
         case .proposalInvalid(let block, let reason): proposalInvalid(block, reason, &actions)
         case .decided(let commit, let block): decided(commit, block, now)
+        case .synced(let blocks): for one in blocks { decided(one.commit, one.block, now) }
         case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, now, &actions)
         case .ahead(let height, let isOwn, let from):
             ahead(height, isOwn ? .ownSignature : .word, from, now, &actions)
@@ -127,6 +136,8 @@ public struct ConsensusMachine: Machine {
         case .rolledBack: lane = .idle
         case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
         case .committed(let hash): committed(hash, now, &actions)
+        case .runCommitted(let count): runCommitted(count, now, &actions)
+        case .runFailed: runFailed()
         case .failed(let message): halt(.driver(message), &actions)
         case .mempool(let hasTransactions): self.hasTransactions = hasTransactions
         case .syncFinished: syncFinished(now, &actions)
@@ -162,11 +173,19 @@ public struct ConsensusMachine: Machine {
         _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
+        settle(block, decision, now, &actions)
+    }
+
+    /// Moves the tip to a block that is in the log and in the application.
+    mutating func settle(
+        _ block: CheckedBlock, _ decision: VerifiedCommit, _ now: Duration,
+        _ actions: inout [ConsensusAction]
+    ) {
         let (former, rules) = (role, [state.validatorSetHash, state.parametersHash])
         let isForeign = isForeignVote(in: decision)
-        let isOwn = isLeader && current.proposedBlock?.hash == hash
+        let isOwn = isLeader && current.proposedBlock?.hash == block.hash
         do throws(ConsensusError) {
-            state = try state.after(block.header, hash: hash, commit: decision.info)
+            state = try state.after(block.header, hash: block.hash, commit: decision.info)
         } catch {
             return halt(error, &actions)
         }
@@ -180,13 +199,14 @@ public struct ConsensusMachine: Machine {
         announceCommitted(
             decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
         if isValidator, former.name != .validator, let proposer { actions.append(.askStatus(of: [proposer])) }
-        if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
+        if isForeign { halt(.keyUsedElsewhere(height: state.height, block: block.hash), &actions) }
     }
 
     /// Makes the next round the current one. Keeps its proposals that follow the new tip.
     private mutating func beginRound() {
         current = next
         next = ConsensusRound()
+        if let decided = following.popFirst() { next.outcome = .decided(decided.commit, decided.block) }
         let leader = proposer
         if let proposal = current.proposal, proposal.previousHash != state.hash || current.signer != leader {
             current.clearProposal()

@@ -5,6 +5,9 @@ extension SyncPlanner {
     public func checkInvariants() throws(BrokenInvariant) {
         try BrokenInvariant.check(
             heldSize == slots.reduce(0) { $0 + $1.size }, "\(heldSize) bytes are counted for the held blocks")
+        try BrokenInvariant.check(
+            Int64(uncommitted.count) == delivered &- tip && uncommittedSize == uncommitted.reduce(0, +),
+            "\(uncommitted.count) blocks of \(uncommittedSize) bytes are delivered")
         try BrokenInvariant.check(delivered >= tip, "\(delivered) is delivered, and the tip is \(tip)")
         try BrokenInvariant.check(
             target != nil || slots.isEmpty, "\(slots.count) heights are wanted without a target")

@@ -4,7 +4,11 @@ import Multiformats
 /// Choosing peers and requests, and timeouts.
 extension SyncPlanner {
     /// The maximum number of heights above the tip that are requested or held.
-    public static var window: Int64 { 1024 }
+    public static var window: Int64 { 2048 }
+    /// The maximum number of heights above the tip that are delivered, and the size of blocks after which no more are: what
+    /// the machine holds (`ConsensusMachine.mostFollowing`).
+    static var mostDelivered: Int64 { 2 &+ Int64(ConsensusMachine.mostFollowing) }
+    static var deliveredBytes: Int { 2 * DecidedRun.mostBytes }
     /// The number of heights that collect at the window's far end before they are requested, because each new tip
     /// adds only one.
     static var worthAsking: Int { 64 }
@@ -62,7 +66,15 @@ extension SyncPlanner {
     public var bytesUnderWay: Int { running.values.reduce(heldSize) { $0 + $1.arriving } }
     /// The maximum of `bytesUnderWay`: the limit is exceeded only by bytes that arrive between two checks of a
     /// request, and by the next block.
-    public var mostBytesUnderWay: Int { Self.heldBytes + 2 * largestBlock + running.count * (64 << 10) }
+    public var mostBytesUnderWay: Int {
+        Self.heldBytes + 2 * largestBlock + running.count * Self.slackBytes
+    }
+    /// The size of the blocks that are delivered but not committed, in bytes.
+    public var bytesDelivered: Int { uncommittedSize }
+    /// The maximum of `bytesDelivered`.
+    public var mostBytesDelivered: Int { Self.deliveredBytes + 2 * largestBlock }
+    /// The size of a request's blocks that arrive between two events, in bytes.
+    static var slackBytes: Int { 128 << 10 }
 
     /// Returns the height of the block that a request brings next; nil when it has ended.
     public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
@@ -107,13 +119,7 @@ extension SyncPlanner {
             if let until = peer.asideUntil, until <= now { peers[id]?.asideUntil = nil }
         }
         giveUpStalled(now, &actions)
-        // The machine takes two heights above the tip: one to execute, one to follow at once.
-        while delivered < tip &+ 2, case .proven(let block, _, let size)? = slots.first {
-            slots.removeFirst()
-            heldSize -= size
-            delivered += 1
-            actions.append(.deliver(height: delivered, block))
-        }
+        deliver(&actions)
         let wanted = min(target &- delivered, Self.window &- (delivered &- tip))
         while Int64(slots.count) < wanted { slots.append(.empty) }
         ask(target, now, &actions)
@@ -122,6 +128,24 @@ extension SyncPlanner {
         {
             finish(false, now, &actions)
         }
+    }
+
+    /// Delivers the next blocks that are proven, at least two above the tip: one to execute, one to follow at once.
+    private mutating func deliver(_ actions: inout [Action]) {
+        var blocks: [Proven] = []
+        while delivered < tip &+ 2
+            || (delivered < tip &+ Self.mostDelivered && uncommittedSize < Self.deliveredBytes),
+            case .proven(let block, _, let size)? = slots.first
+        {
+            slots.removeFirst()
+            heldSize -= size
+            uncommitted.append(size)
+            uncommittedSize += size
+            delivered += 1
+            blocks.append(block)
+        }
+        guard !blocks.isEmpty else { return }
+        actions.append(.deliver(first: delivered &+ 1 &- Int64(blocks.count), blocks))
     }
 
     private var hasIdlePeer: Bool {
@@ -281,6 +305,8 @@ extension SyncPlanner {
         for id in running.keys { cancel(id, &actions) }
         slots = []
         heldSize = 0
+        uncommitted = []
+        uncommittedSize = 0
         delivered = tip
         actions.append(.finished(reached: reached))
     }

@@ -6,12 +6,12 @@ import Reactor
 /// Plans block sync from all peers that have blocks: which heights to request from whom, when to set a peer aside,
 /// and which blocks can be proven when (docs/consensus.md, "Catching up").
 ///
-/// A machine, generic over a block before and after its proof. It requests a window of heights above the
-/// tip at once, in batches spread over the peers, and delivers proven blocks in order, up to two above the tip. A
-/// block made under validators or a leader that are not known yet is kept until they are. A peer that fails, stalls
+/// A machine, generic over a block before and after its proof. It requests a window of heights above the tip at once, in
+/// batches spread over the peers, and delivers proven blocks in order: as many as consensus commits together, and as many
+/// again. A block made under validators or a leader that are not known yet is kept until they are. A peer that fails, stalls
 /// or lies is set aside for a time that doubles each time; one that did so repeatedly is asked last; one that lacks a
-/// height is not asked for it again. The tip advances as long as one peer sends the next block, however slowly.
-/// Unproven claims are forgotten.
+/// height is not asked for it again. The tip advances as long as one peer sends the next block, however slowly. Unproven
+/// claims are forgotten.
 public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
     /// The ways in which a peer can be asked for blocks.
     public struct Ways: OptionSet, Sendable {
@@ -51,19 +51,14 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
         case peerGone(PeerID)
         /// Votes have proven that a block of this height is committed.
         case heightProven(Int64)
-        /// The next block of a request arrived; `size` in bytes.
-        case block(request: Int, height: Int64, Fetched, size: Int)
+        /// The next blocks of a request arrived, the first of this height.
+        case blocks(request: Int, first: Int64, [Arrival])
         /// This many bytes of a request's next block have arrived.
         case progress(request: Int, bytes: Int)
         /// The request has ended.
         case ended(request: Int, Outcome)
-        /// Answer to `check`: the block is the one that the network committed after the block with the hash
-        /// `previous`.
-        case proven(check: Int, Proven, previous: Hash)
-        /// Answer to `check`: the block was made under validators or a leader that are not known yet.
-        case unproven(check: Int)
-        /// Answer to `check`: the network committed a different block.
-        case wrong(check: Int)
+        /// Answers to checks.
+        case judged([Judgement])
         /// The node's tip moved, by whatever means. `newRules`: validators, leader or another parameter changed with
         /// it.
         case committed(height: Int64, newRules: Bool)
@@ -73,16 +68,59 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
         case timer
     }
 
+    /// A block that arrived.
+    public struct Arrival: Sendable {
+        let block: Fetched
+        let size: Int
+
+        /// Pairs a block with its size and that of its proof, in bytes.
+        public init(_ block: Fetched, size: Int) { (self.block, self.size) = (block, size) }
+    }
+
+    /// A block to be proven.
+    public struct Check: Sendable {
+        /// The check's ID in its answer.
+        public let id: Int
+        /// The block's height.
+        public let height: Int64
+        /// The block.
+        public let block: Fetched
+        /// The block's size, as it arrived.
+        public let size: Int
+    }
+
+    /// The answer to a check.
+    public struct Judgement: Sendable {
+        let id: Int
+        let height: Int64
+        let verdict: Verdict
+
+        /// Creates the answer to a check.
+        public init(of check: Check, _ verdict: Verdict) {
+            (id, height, self.verdict) = (check.id, check.height, verdict)
+        }
+    }
+
+    /// What became of a check.
+    public enum Verdict: Sendable {
+        /// The block is the one that the network committed after the block with the hash `previous`.
+        case proven(Proven, previous: Hash)
+        /// The block was made under validators or a leader that are not known yet.
+        case unproven
+        /// The network committed a different block.
+        case wrong
+    }
+
     /// An action of the planner.
     public enum Action: Sendable {
-        /// Send a request. It is answered by any number of `block`, then `ended`, even if late.
+        /// Send a request. It is answered by any number of `blocks`, then `ended`, even if late.
         case request(Request)
         /// Give up the request; `ended` still follows.
         case cancel(request: Int)
-        /// Prove the block: `proven`, `unproven` or `wrong`.
-        case check(Int, height: Int64, Fetched)
-        /// Deliver the next block in order.
-        case deliver(height: Int64, Proven)
+        /// Prove the blocks: `judged`, in any number of events.
+        case check([Check])
+        /// Deliver the next blocks in order, the first of this height.
+        case deliver(first: Int64, [Proven])
         /// The peer claimed heights and repeatedly sent nothing.
         case stalled(PeerID)
         /// Nothing is left to do for now: the target is reached, or no reliable peer has more.
@@ -203,6 +241,9 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
     public internal(set) var target: Int64?
     /// The highest delivered height.
     var delivered: Int64
+    /// The sizes of the blocks that are delivered but not committed, in bytes.
+    var uncommitted = Deque<Int>()
+    var uncommittedSize = 0
     /// The states of the heights above `delivered`.
     var slots: Deque<Slot> = []
     /// The size of the blocks in `slots`, in bytes.
@@ -230,6 +271,9 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
     }
 
     /// Handles one event and appends the resulting actions.
+    ///
+    /// Specialized for the node's types: what generic code looks up for each height takes longer than the rest of a sync.
+    @specialized(where Fetched == SyncCandidate, Proven == DecidedBlock)
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         let now = now.elapsed
         switch event {
@@ -245,24 +289,11 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
                 release(request)
                 running[request]?.isOrphaned = true
             }
-        case .block(let request, let height, let block, let size):
-            received(request, height, block, size, now, &actions)
+        case .blocks(let request, let first, let arrivals):
+            received(request, first, arrivals, now, &actions)
         case .progress(let request, let bytes): arriving(request, bytes, now, &actions)
         case .ended(let request, let outcome): ended(request, outcome, now, &actions)
-        case .proven(let check, let block, let previous):
-            guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
-            else { break }
-            slots[index] = .proven(block, previous: previous, size: size)
-            let height = delivered &+ 1 &+ Int64(index)
-            provenHeight = max(provenHeight, height)
-            peers[from]?.proved(height, now)
-        case .unproven(let check):
-            guard let index = checking(check),
-                case .checking(_, let block, let size, let from, let at) = slots[index]
-            else { break }
-            slots[index] = .unproven(block, size: size, from: from)
-            if at < tip { self.check(index, &actions) }
-        case .wrong(let check): wrong(check, now, &actions)
+        case .judged(let judgements): for judgement in judgements { judged(judgement, now, &actions) }
         case .committed(let height, let newRules): committed(height, newRules, &actions)
         case .largestBlock(let bytes): largestBlock = max(bytes, 1)
         case .timer: break
@@ -273,24 +304,28 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
     // MARK: Events
 
     private mutating func received(
-        _ id: Int, _ height: Int64, _ block: Fetched, _ size: Int, _ now: Duration, _ actions: inout [Action]
+        _ id: Int, _ first: Int64, _ arrivals: [Arrival], _ now: Duration, _ actions: inout [Action]
     ) {
-        guard let request = running[id], height == request.next else { return }
-        running[id]?.next = height &+ 1
+        guard let request = running[id], first == request.next else { return }
+        running[id]?.next = first &+ Int64(arrivals.count)
         running[id]?.arriving = 0
-        running[id]?.blocks += 1
-        running[id]?.bytes += size
+        running[id]?.blocks += arrivals.count
         moved(id, now)
-        averageSize = max(1, (averageSize * 7 + size) / 8)
-        let index = height &- delivered &- 1
-        guard target != nil, index >= 0, index < Int64(slots.count) else { return }
-        switch slots[Int(index)] {
-        case .empty, .asked: break
-        default: return
+        var checks: [Check] = []
+        for (offset, arrival) in arrivals.enumerated() {
+            running[id]?.bytes += arrival.size
+            averageSize = max(1, (averageSize * 7 + arrival.size) / 8)
+            let index = first &- delivered &- 1 &+ Int64(offset)
+            guard target != nil, index >= 0, index < Int64(slots.count) else { continue }
+            switch slots[Int(index)] {
+            case .empty, .asked: break
+            default: continue
+            }
+            slots[Int(index)] = .unproven(arrival.block, size: arrival.size, from: request.from)
+            heldSize += arrival.size
+            check(Int(index), &checks)
         }
-        slots[Int(index)] = .unproven(block, size: size, from: request.from)
-        heldSize += size
-        check(Int(index), &actions)
+        if !checks.isEmpty { actions.append(.check(checks)) }
     }
 
     private mutating func moved(_ id: Int, _ now: Duration) {
@@ -346,14 +381,29 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
         if case .lied = outcome { distrust(request.from, &actions) }
     }
 
-    private mutating func wrong(_ check: Int, _ now: Duration, _ actions: inout [Action]) {
-        guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index] else {
-            return
+    private mutating func judged(_ judgement: Judgement, _ now: Duration, _ actions: inout [Action]) {
+        let place = judgement.height &- delivered &- 1
+        guard place >= 0, place < Int64(slots.count),
+            case .checking(judgement.id, let block, let size, let from, let tipThen) = slots[Int(place)]
+        else { return }
+        let index = Int(place)
+        switch judgement.verdict {
+        case .proven(let proven, let previous):
+            slots[index] = .proven(proven, previous: previous, size: size)
+            provenHeight = max(provenHeight, judgement.height)
+            peers[from]?.proved(judgement.height, now)
+        case .unproven:
+            slots[index] = .unproven(block, size: size, from: from)
+            guard tipThen < tip else { return }
+            var checks: [Check] = []
+            check(index, &checks)
+            actions.append(.check(checks))
+        case .wrong:
+            heldSize -= size
+            slots[index] = .empty
+            peers[from]?.fail(Self.liesWeigh, now)
+            distrust(from, &actions)
         }
-        heldSize -= size
-        slots[index] = .empty
-        peers[from]?.fail(Self.liesWeigh, now)
-        distrust(from, &actions)
     }
 
     /// Cancels the peer's requests and discards its unproven blocks.
@@ -371,25 +421,25 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
 
     private mutating func committed(_ height: Int64, _ newRules: Bool, _ actions: inout [Action]) {
         guard height > tip else { return }
+        for _ in tip..<min(height, delivered) { uncommittedSize -= uncommitted.popFirst() ?? 0 }
         tip = height
         retryWait = Self.retryWait
         while delivered < height {
             heldSize -= slots.popFirst()?.size ?? 0
             delivered += 1
         }
-        for index in slots.indices where newRules || index == 0 {
-            if case .unproven = slots[index] { check(index, &actions) }
+        var checks: [Check] = []
+        for index in newRules ? slots.indices : slots.indices.prefix(1) {
+            if case .unproven = slots[index] { check(index, &checks) }
         }
+        if !checks.isEmpty { actions.append(.check(checks)) }
     }
 
-    private mutating func check(_ index: Int, _ actions: inout [Action]) {
+    private mutating func check(_ index: Int, _ checks: inout [Check]) {
         guard case .unproven(let block, let size, let from) = slots[index] else { return }
         lastID += 1
         slots[index] = .checking(lastID, block, size: size, from: from, tip: tip)
-        actions.append(.check(lastID, height: delivered &+ 1 &+ Int64(index), block))
-    }
-
-    private func checking(_ check: Int) -> Int? {
-        slots.firstIndex { if case .checking(check, _, _, _, _) = $0 { true } else { false } }
+        checks.append(
+            Check(id: lastID, height: delivered &+ 1 &+ Int64(index), block: block, size: size))
     }
 }

@@ -14,7 +14,12 @@ public final class NoopApplication: Application {
         var tip: ApplicationTip?
         var accounts: [AccountID: Account] = [:]
         var requests = ValidatorRequests()
-        var prepared: PreparedBlock?
+        /// The prepared blocks, in order.
+        var prepared: [PreparedBlock] = []
+        /// The accounts that they change.
+        var changed: [AccountID: Account] = [:]
+
+        mutating func forgetPrepared() { (prepared, changed) = ([], [:]) }
     }
 
     /// Creates an application that awaits its genesis.
@@ -42,12 +47,16 @@ public final class NoopApplication: Application {
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
         defer { stopFlag.lower() }
-        if stopFlag.isRaised { throw .stopped }
+        if stopFlag.isRaised {
+            state.withLock { $0.forgetPrepared() }
+            throw .stopped
+        }
         return try state.withLock { (state) throws(ExecutionError) in
-            guard let tip = state.tip else { throw .notInitialized }
-            try tip.check(block, state.prepared)
+            guard let tip = state.prepared.last?.tip ?? state.tip else { throw .notInitialized }
+            try tip.check(block)
             var ledger = Ledger(parameters: parameters)
-            var rules = ValidatorRules(state.requests, block, validators, parameters)
+            var rules = ValidatorRules(
+                state.prepared.last?.requests ?? state.requests, block, validators, parameters)
             var changes = SHA256()
             var results: [TransactionResult] = []
             results.reserveCapacity(transactions.count)
@@ -57,7 +66,7 @@ public final class NoopApplication: Application {
                     results.append(TransactionResult(.invalidSignature, log: "unknown signature type"))
                     continue
                 }
-                switch ledger.admit(transaction, from: sender, { state.accounts[$0] }) {
+                switch ledger.admit(transaction, from: sender, { state.changed[$0] ?? state.accounts[$0] }) {
                 case .admitted(let fee):
                     let failure = Self.perform(transaction, sender, &rules)
                     results.append(
@@ -73,7 +82,9 @@ public final class NoopApplication: Application {
             let result = ExecutionResult(
                 appHash: hash, results: results, parameterUpdates: ParameterUpdates(),
                 validatorUpdates: updates, accounts: ledger.changes)
-            state.prepared = PreparedBlock(height: block.height, result: result, requests: rules.requests)
+            state.prepared.append(
+                PreparedBlock(height: block.height, result: result, requests: rules.requests))
+            for change in result.accounts { state.changed[change.id] = change.account }
             return result
         }
     }
@@ -96,17 +107,17 @@ public final class NoopApplication: Application {
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {
         try state.withLock { (state) throws(ExecutionError) in
-            guard let prepared = state.prepared else { throw .outOfOrder("no block is prepared") }
-            state.tip = prepared.tip
-            for change in prepared.result.accounts { state.accounts[change.id] = change.account }
-            state.requests = prepared.requests
-            state.prepared = nil
+            guard let last = state.prepared.last else { throw .outOfOrder("no block is prepared") }
+            state.tip = last.tip
+            state.accounts.merge(state.changed) { $1 }
+            state.requests = last.requests
+            state.forgetPrepared()
         }
     }
 
     /// See `Application.rollback`.
     public func rollback() throws(ExecutionError) {
-        state.withLock { $0.prepared = nil }
+        state.withLock { $0.forgetPrepared() }
     }
 
     /// See `Application.account`.
@@ -125,5 +136,5 @@ public final class NoopApplication: Application {
     { throw .noDatabase }
 
     /// See `Application.close`. There are no files.
-    public func close() { state.withLock { $0.prepared = nil } }
+    public func close() { state.withLock { $0.forgetPrepared() } }
 }

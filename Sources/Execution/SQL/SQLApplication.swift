@@ -98,11 +98,13 @@ public final class SQLApplication: Application {
             (try engine.commit(), engine.durableHeight)
         }
         committed.withLock {
-            $0.tip = done.tip
             $0.durableHeight = durable
-            $0.requests = done.requests
             $0.commits &+= 1
-            for change in done.result.accounts { $0.keep(change.account, of: change.id) }
+            for block in done {
+                $0.tip = block.tip
+                $0.requests = block.requests
+                for change in block.result.accounts { $0.keep(change.account, of: change.id) }
+            }
         }
     }
 

@@ -3,8 +3,8 @@ import CShims
 import Chain
 import Crypto
 
-/// The writing side of `SQLApplication`. It executes a block in one SQLite transaction, with a savepoint for each
-/// statement.
+/// The writing side of `SQLApplication`. It executes a block, or several that are committed together, in one SQLite
+/// transaction, with a savepoint for each statement.
 ///
 /// Not thread-safe: one thread at a time.
 final class SQLEngine {
@@ -15,7 +15,8 @@ final class SQLEngine {
     private var control: ControlStatements?
     private var writers: [AccountID: Bool] = [:]
     private var state: StoredState?
-    private var prepared: PreparedBlock?
+    /// The prepared blocks, in order.
+    private var prepared: [PreparedBlock] = []
     /// The pending validator requests in committed state.
     private(set) var requests = ValidatorRequests()
 
@@ -25,7 +26,10 @@ final class SQLEngine {
         let transactions: [Transaction]
         let parameters: NetworkParameters
         let validators: ValidatorSet
-        let state: StoredState
+        let owner: AccountID?
+        /// The tip and the pending validator requests before the block.
+        let tip: ApplicationTip
+        let requests: ValidatorRequests
         let control: ControlStatements
     }
 
@@ -86,15 +90,20 @@ final class SQLEngine {
         _ validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
         guard let state, let control else { throw .notInitialized }
-        try state.tip.check(block, prepared)
+        let tip = prepared.last?.tip ?? state.tip
+        try tip.check(block)
+        // In a transaction that has changed the schema, each rollback to a savepoint makes SQLite read the schema again, at the
+        // cost of the next statement.
+        guard prepared.isEmpty || !runner.hasChangedSchema else { throw .commitFirst }
         defer { stopFlag.lower() }
         let context = BlockContext(
             block: block, transactions: transactions, parameters: parameters, validators: validators,
-            state: state, control: control)
+            owner: state.owner, tip: tip, requests: prepared.last?.requests ?? requests, control: control)
+        let isAlone = prepared.isEmpty
         var run: Run
         do throws(SQLiteFailure) {
             run = try self.run(context, without: nil)
-            if case .interrupted(let index) = run {
+            if case .interrupted(let index) = run, isAlone {
                 abandon()
                 run = try self.run(context, without: index)
             }
@@ -104,6 +113,9 @@ final class SQLEngine {
         }
         switch run {
         case .done(let result): return result
+        case .interrupted where !isAlone:
+            abandon()
+            throw .undone
         case .interrupted(let index), .overBudget(let index):
             // Allow one interrupted statement a block: each makes everything before it run again.
             abandon()
@@ -111,25 +123,27 @@ final class SQLEngine {
         }
     }
 
-    /// Commits the prepared block and returns it.
-    func commit() throws(ExecutionError) -> PreparedBlock {
-        guard let prepared, let control else { throw .outOfOrder("no block is prepared") }
+    /// Commits the prepared blocks and returns them.
+    func commit() throws(ExecutionError) -> [PreparedBlock] {
+        guard let first = prepared.first, let last = prepared.last, let control else {
+            throw .outOfOrder("no block is prepared")
+        }
         do throws(SQLiteFailure) {
             try control.commit.run()
         } catch {
             abandon()
             throw error.nodeError
         }
-        self.prepared = nil
-        if log.committed(on: prepared.tip.height &- 1) { durableHeight = prepared.tip.height }
-        state?.tip = prepared.tip
-        requests = prepared.requests
+        defer { prepared = [] }
+        if log.committed(on: first.height &- 1) { durableHeight = last.height }
+        state?.tip = last.tip
+        requests = last.requests
         return prepared
     }
 
-    /// Undoes the prepared block, if any.
+    /// Undoes the prepared blocks, if any.
     func rollback() {
-        if prepared != nil { abandon() }
+        if !prepared.isEmpty { abandon() }
     }
 
     /// Empties the caches, which may reflect a block that is undone.
@@ -139,7 +153,7 @@ final class SQLEngine {
     }
 
     private func abandon() {
-        prepared = nil
+        prepared = []
         forgetCaches()
         // Fails only if SQLite has already rolled back.
         if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
@@ -148,8 +162,11 @@ final class SQLEngine {
     /// Runs a block without the transaction `interrupted`, whose statement an earlier run had to interrupt.
     private func run(_ context: BlockContext, without interrupted: Int?) throws(SQLiteFailure) -> Run {
         let control = context.control
-        var rules = ValidatorRules(requests, context.block, context.validators, context.parameters)
-        try control.begin.run()
+        var rules = ValidatorRules(context.requests, context.block, context.validators, context.parameters)
+        if prepared.isEmpty {
+            try control.begin.run()
+            runner.hasChangedSchema = false
+        }
         runner.begin()
         var ledger = Ledger(parameters: context.parameters)
         var results: [TransactionResult] = []
@@ -193,17 +210,17 @@ final class SQLEngine {
         let updates = rules.finish()
         let changes = ledger.changes
         runner.recorder.beginStatement(nil)
-        try control.requests.replace(requests, with: rules.requests)
+        try control.requests.replace(context.requests, with: rules.requests)
         for change in changes { try control.write(change.account, of: change.id) }
         try runner.recorder.endStatement()
         let hash = ApplicationHash.next(
-            after: context.state.tip.appHash, changes: runner.recorder.finish(updates), results: results)
+            after: context.tip.appHash, changes: runner.recorder.finish(updates), results: results)
         let result = ExecutionResult(
             appHash: hash, results: results, parameterUpdates: ParameterUpdates(), validatorUpdates: updates,
             accounts: changes)
         let prepared = PreparedBlock(height: block.height, result: result, requests: rules.requests)
         try control.write(prepared.tip, block.hash)
-        self.prepared = prepared
+        self.prepared.append(prepared)
         return result
     }
 
@@ -220,7 +237,7 @@ final class SQLEngine {
         }
         switch payload {
         case .rawStatement(let statement):
-            let isOwner = sender == context.state.owner
+            let isOwner = sender == context.owner
             let mayWrite = isOwner ? true : try isGranted(sender, context.control)
             guard mayWrite else {
                 return .refused(.invalidSender, "\(sender) may not write")

@@ -19,6 +19,8 @@ final class StatementRunner {
     private var sizes: SchemaSizes?
     /// The block's cost so far, in units.
     private(set) var used = 0
+    /// Whether a statement that changes the schema has run, even if it failed. The caller resets it with each transaction.
+    var hasChangedSchema = false
 
     /// Creates a runner of statements on a connection, which raising `stopFlag` stops.
     init(_ connection: SQLiteConnection, _ stopFlag: StopFlag) throws(SQLiteFailure) {
@@ -170,6 +172,7 @@ final class StatementRunner {
     private func changeSchema(
         _ compiled: CompiledStatement, _ bytes: Int, _ control: ControlStatements
     ) throws(SQLiteFailure) -> Outcome {
+        hasChangedSchema = true
         // SQLite reads the texts of tables and views while it runs a schema change.
         let sizes = try schemaSizes()
         let texts = sizes.longestText + compiled.text.sql.utf8.count

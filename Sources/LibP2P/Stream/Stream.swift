@@ -92,6 +92,8 @@ public final class Stream {
     var queue = ReceiveQueue()
     /// The number of bytes received on the stream, including the negotiation.
     public internal(set) var bytesReceived = 0
+    /// The number of received bytes that no read has taken.
+    public var bytesWaiting: Int { queue.count }
     /// The number of bytes that the current read has taken but not returned.
     var gathered = 0
     var pace = StreamPace()

@@ -17,6 +17,10 @@ final class BlockTraces {
     private var table: StageTable<BlockStage>
     /// The place of the next block.
     private var next = 0
+    /// The number of pending blocks of each height that has any, and a height below which there are none. A node that syncs has
+    /// hundreds, all above the block that it commits.
+    private var pending: [Int64: Int] = [:]
+    private var lowestPending = Int64.max
 
     init() {
         let histograms = StageHistograms<BlockStage>()
@@ -57,32 +61,48 @@ final class BlockTraces {
     /// Notes that this node refuses a block.
     func noteRefusal(of hash: Hash) {
         guard let place = places[hash], traces[place].outcome == .pending else { return }
-        traces[place].outcome = .refused
+        end(place, .refused)
     }
 
     private func begin(_ trace: BlockTrace) -> Int {
         let place = next
         next = (next + 1) % Self.capacity
         if place < traces.count {
+            if traces[place].outcome == .pending { endPending(traces[place].height) }
             places[traces[place].hash] = nil
             traces[place] = trace
         } else {
             traces.append(trace)
         }
         places[trace.hash] = place
+        pending[trace.height, default: 0] += 1
+        lowestPending = min(lowestPending, trace.height)
         table.clear(place)
         return place
     }
 
     private func finish(_ place: Int) {
         guard traces[place].outcome != .committed else { return }
-        traces[place].outcome = .committed
+        end(place, .committed)
         if let whole = whole(place) { histograms.whole.record(whole) }
         let height = traces[place].height
-        for other in traces.indices where traces[other].height <= height && traces[other].outcome == .pending
-        {
-            traces[other].outcome = .abandoned
+        if lowestPending < height || pending[height] != nil {
+            for other in traces.indices
+            where traces[other].height <= height && traces[other].outcome == .pending {
+                end(other, .abandoned)
+            }
         }
+        lowestPending = max(lowestPending, height &+ 1)
+    }
+
+    private func end(_ place: Int, _ outcome: BlockTrace.Outcome) {
+        if traces[place].outcome == .pending { endPending(traces[place].height) }
+        traces[place].outcome = outcome
+    }
+
+    private func endPending(_ height: Int64) {
+        guard let count = pending[height] else { return }
+        pending[height] = count > 1 ? count - 1 : nil
     }
 
     // MARK: Reading

@@ -21,6 +21,9 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
     static let smallContent = 8 << 10
     /// Bytes of a common write.
     static let writeSize = 64 << 10
+    /// Blocks, and bytes of blocks, after which the requesting side passes on what it has read.
+    nonisolated static let readCount = 64
+    nonisolated static let readBytes = 64 << 10
 
     private let source: any BlockSource
 
@@ -101,13 +104,14 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
 
     /// A piece of a range that is coming.
     public enum Piece: Sendable {
-        /// The next block. Its height is right; nothing else is checked yet.
-        case block(RangeBlock)
+        /// The next blocks, at least one. Their heights are right; nothing else is checked yet.
+        case blocks([RangeBlock])
         /// This many bytes of a block have come, and more are coming.
         case progress(bytes: Int)
     }
 
-    /// Requests a range from a peer and passes each block to `take` when it is complete. The next is read after `take` returns.
+    /// Requests a range from a peer and passes blocks to `take` when they are complete, several at once if they have come
+    /// together. The next are read after `take` returns.
     ///
     /// Throws `busy` if the peer serves others, and `tooLarge` before it reads a block larger than `sizes`. Cancelling the task
     /// ends the stream.
@@ -119,10 +123,15 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
             try await stream.write(request.message)
             var height = request.first
             var budget = Int(request.bytes)
+            var arrived = Arrived()
             for index in 0...request.count {
+                if arrived.isFull || stream.bytesWaiting < BlockRangeHeader.endSize {
+                    if let blocks = arrived.take() { await take(.blocks(blocks)) }
+                }
                 stream.setTimeout(index == 0 ? patience.answer : max(patience.idle, patience.answer))
                 switch try await readHeader(stream, isFirst: index == 0) {
                 case .end(let reason, let best):
+                    if let blocks = arrived.take() { await take(.blocks(blocks)) }
                     return BlockRangeEnd(reason: reason, bestHeight: best)
                 case .block(height, let infoCount, let blockCount, let contentCount, let isCompressed):
                     guard index < request.count, budget > 0, request.allowsLZ4 || !isCompressed else { break }
@@ -130,6 +139,10 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
                         throw LibP2PError.tooLarge("block of \(blockCount) bytes")
                     }
                     budget -= blockCount
+                    // What is here does not wait for a block that is not.
+                    if stream.bytesWaiting < infoCount + contentCount, let blocks = arrived.take() {
+                        await take(.blocks(blocks))
+                    }
                     let info = try await stream.readBlock(infoCount, idle: patience.idle) { filled in
                         await take(.progress(bytes: filled))
                     }
@@ -139,7 +152,7 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
                     let block = RangeBlock(
                         height: height, commitInfo: info, content: content, blockCount: blockCount,
                         isCompressed: isCompressed)
-                    await take(.block(block))
+                    arrived.append(block)
                     height &+= 1
                     continue
                 case .block: break
@@ -147,6 +160,26 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
                 throw ProtocolsError.wrongContent("a block that was not asked for")
             }
             throw ProtocolsError.wrongContent("more blocks than were asked for")
+        }
+    }
+
+    /// Blocks that have been read and not been passed on.
+    private struct Arrived {
+        private var blocks: [RangeBlock] = []
+        private var bytes = 0
+
+        var isFull: Bool { blocks.count >= readCount || bytes >= readBytes }
+
+        mutating func append(_ block: RangeBlock) {
+            blocks.append(block)
+            bytes += block.commitInfo.count + block.blockCount
+        }
+
+        /// Returns the blocks, if there are any, and forgets them.
+        mutating func take() -> [RangeBlock]? {
+            guard !blocks.isEmpty else { return nil }
+            defer { self = Arrived() }
+            return blocks
         }
     }
 

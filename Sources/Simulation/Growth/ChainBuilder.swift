@@ -21,26 +21,29 @@ public final class ChainBuilder {
     private let genesis: Genesis
     private let key: PrivateKey
     private let store: BlockStore
-    let application: SQLApplication
+    let application: any Application
     private var state: ChainState
     private var nonce: UInt64
 
-    /// Opens a root directory, which no node may use meanwhile. Throws an error whose description is one line.
+    /// Opens a root directory, which no node may use meanwhile, with the application that its configuration names. Throws an
+    /// error whose description is one line.
     public init(_ root: RootDirectory) async throws {
         genesis = try Genesis.load(root.genesisFile)
         key = try KeyFile.load(root.keyFile)
         guard genesis.validators.keys == [key.publicKey] else {
             throw NodeError.failed("\(root.genesisFile): this node must be the only validator")
         }
+        let isSQL = try root.configuration().execution.application == "sql"
         for directory in [root.blocksDirectory, root.applicationDirectory] {
             try DirectoryTree.create(directory)
         }
         let worker = Worker(name: "opening", capacity: 1)
         defer { worker.stop() }
         let (store, votes, application) = try await worker.run {
+            () -> (BlockStore, VoteLog, any Application) in
             (
                 try BlockStore(directory: root.blocksDirectory), try VoteLog(directory: root.blocksDirectory),
-                try SQLApplication(directory: root.applicationDirectory)
+                isSQL ? try SQLApplication(directory: root.applicationDirectory) : NoopApplication()
             )
         }
         self.store = store
@@ -54,14 +57,17 @@ public final class ChainBuilder {
     /// The height of the last block.
     public var height: Int64 { state.height }
 
-    /// Appends blocks up to a height, each with a number of transactions that insert a row. The first block creates the
-    /// table instead.
-    public func grow(to height: Int64, transactions count: Int) throws {
+    /// Appends blocks up to a height, each with a number of transactions that insert a row, whose text has at least `bytes`
+    /// bytes. The first block creates the table instead.
+    public func grow(to height: Int64, transactions count: Int, bytes: Int = 0) throws {
         if state.height < height { try createTable() }
+        let padding = String(repeating: " ", count: bytes)
         while state.height < height {
             let first = nonce
             try append(
-                (0..<count).map { RawStatement("INSERT INTO rows (v) VALUES ('row \(first + UInt64($0))')") })
+                (0..<count).map {
+                    RawStatement("INSERT INTO rows (v) VALUES ('row \(first + UInt64($0))\(padding)')")
+                })
         }
     }
 

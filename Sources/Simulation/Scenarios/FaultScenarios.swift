@@ -2,6 +2,7 @@ import Chain
 import LibP2P
 import Node
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// Faults at critical moments.
@@ -119,6 +120,37 @@ extension Scenario {
             }
         },
         Scenario(
+            "torn-runs",
+            "A node that catches up loses power, or is killed, while it appends several blocks at once.",
+            options: {
+                $0.execution = .sql
+                $0.clients = 0
+            }
+        ) { world in
+            let (source, sentry) = (world.nodes[1], world.nodes[5])
+            world.makeNewcomer(sentry, bootnode: source)
+            try await world.grow(60)
+            world.isolate(sentry, false)
+            for round in 0..<12 {
+                // Power fails when the bytes are written, but not synchronized; a kill comes amid the write.
+                if round % 3 < 2 {
+                    try await world.tear(sentry, before: .synchronize) { sentry.powerFail() }
+                } else {
+                    try await world.tear(sentry, before: .write) { sentry.kill() }
+                }
+                await world.start(sentry)
+                if round % 2 == 1 {
+                    let tip = world.chain.tip
+                    try await world.expect("it does not catch up") { sentry.committed >= tip }
+                    sentry.powerFail()
+                    world.wiped(sentry)
+                } else {
+                    sentry.kill()
+                }
+            }
+            await world.start(sentry)
+        },
+        Scenario(
             "pruned-logs",
             "Two nodes keep few blocks: they serve those, name the others, start again, and do not hinder a node that needs all."
         ) {
@@ -164,6 +196,23 @@ extension World {
         try await expect("\(machine.name): no \(event)") { isDone }
     }
 
+    /// Starts a machine that is off and `end`s it at an operation on the block log that concerns several blocks.
+    fileprivate func tear(
+        _ machine: SimulatedNode, before kind: VirtualDisk.Operation.Kind,
+        _ end: @escaping @ReactorActor @Sendable () -> Void
+    ) async throws {
+        let tear = Tear()
+        machine.disk.setHook { operation in
+            ReactorActor.assumeIsolated {
+                if tear.isDue(operation, kind) { end() }
+            }
+            return nil
+        }
+        defer { machine.disk.setHook(nil) }
+        await start(machine)
+        try await expect("\(machine.name) does not append several blocks at once") { tear.isDone }
+    }
+
     /// Cuts a machine's power each time right after an event of its node; the network goes on afterwards.
     fileprivate func strike(_ event: NodeEvent, at index: Int, times: Int) async throws {
         let machine = nodes[index]
@@ -183,5 +232,22 @@ extension World {
             await start(machine)
         }
         try await grow(3)
+    }
+}
+
+/// Recognizes the first append of several blocks.
+@ReactorActor
+private final class Tear {
+    /// What several records have at least, and one without transactions has not, in bytes.
+    private static let several = 4 << 10
+    private(set) var isDone = false
+    private var written = 0
+
+    /// Returns true once: before the write, or the synchronization, of such an append.
+    func isDue(_ operation: VirtualDisk.Operation, _ kind: VirtualDisk.Operation.Kind) -> Bool {
+        guard !isDone, operation.path.hasSuffix(".blocks") else { return false }
+        if operation.kind == .write { written = operation.bytes }
+        isDone = operation.kind == kind && written >= Self.several
+        return isDone
     }
 }

@@ -36,6 +36,8 @@ final class SQLTwin {
     /// The committed blocks, from the first one on.
     private(set) var committed: [(input: Input, outcome: Outcome)] = []
     private var prepared: (input: Input, outcome: Outcome)?
+    /// The height of the prepared block; nil if there is none.
+    var preparedHeight: Int64? { prepared?.input.block.height }
     /// The CPU time of the last block.
     private(set) var lastBlock = Duration.zero
     /// The maximum CPU time of a block.

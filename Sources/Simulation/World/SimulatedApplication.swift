@@ -55,8 +55,14 @@ final class SimulatedApplication: Application {
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
         machine.countUse()
-        if machine.isTroubled { throw .failed(file: "simulated", reason: "out of memory") }
-        if let blockBudget, transactions.count > blockBudget { throw .overBudget(transactions: blockBudget) }
+        if machine.isTroubled {
+            try application.rollback()
+            throw .failed(file: "simulated", reason: "out of memory")
+        }
+        if let blockBudget, transactions.count > blockBudget {
+            try application.rollback()
+            throw .overBudget(transactions: blockBudget)
+        }
         let input = SQLTwin.Input(
             block: block, transactions: transactions, parameters: parameters, validators: validators)
         do throws(ExecutionError) {

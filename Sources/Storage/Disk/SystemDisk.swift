@@ -182,8 +182,8 @@ private final class SystemFile: DiskFile {
         }
     }
 
-    /// The maximum number of pieces in one system call; Linux accepts 1,024.
-    private static let maxPieces = 64
+    /// The maximum number of pieces in one system call: Linux accepts no more.
+    private static let maxPieces = 1_024
 
     func synchronize() throws(StorageError) {
         var result: Int32

@@ -35,17 +35,24 @@ struct ActiveSegment {
         self.end = end
     }
 
-    /// Appends a record and its parts and returns once they are durable. After an error the file may hold a part of the
-    /// record past `end`.
-    mutating func append(_ record: BlockRecord, _ parts: [SharedBytes]) throws(StorageError) {
-        let header = record.encode(salt: salt)
-        let padding = [UInt8](repeating: 0, count: record.size - record.resultsRange.upperBound)
-        let pieces = [SharedBytes(header)] + parts + [SharedBytes(padding)]
+    /// Appends records, each with its parts, and returns once all are durable: one write and one fsync. After an error the
+    /// file may hold bytes of them past `end`.
+    mutating func append(_ records: [(BlockRecord, parts: [SharedBytes])]) throws(StorageError) {
+        var pieces: [SharedBytes] = []
+        pieces.reserveCapacity(5 * records.count)
+        var size = 0
+        for (record, parts) in records {
+            pieces.append(SharedBytes(record.encode(salt: salt)))
+            pieces += parts
+            pieces.append(
+                SharedBytes([UInt8](repeating: 0, count: record.size - record.resultsRange.upperBound)))
+            size += record.size
+        }
         try withExtendedLifetime(pieces) { () throws(StorageError) in
             try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)
         }
         try file.synchronize()
-        end += record.size
+        end += size
     }
 
     /// Durably cuts off what a failed append left past `end`. If a power failure brought the record back, the same

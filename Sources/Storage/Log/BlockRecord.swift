@@ -12,6 +12,8 @@ struct BlockRecord: Equatable {
     var block: Part
     var commitInfo: Part
     var results: Part
+    /// Whether the record was written together with the one before it, and made durable by the same fsync.
+    var isContinuation = false
 
     /// One of the three byte strings that follow the header.
     struct Part: Equatable {
@@ -23,8 +25,10 @@ struct BlockRecord: Equatable {
     static let headerSize = 72
     /// Records start at multiples of this many bytes; zeros pad them.
     static let alignment = 8
-    /// "APBR" in memory order.
+    /// "APBR" in memory order: the first record of an append.
     static let magic: UInt32 = 0x5242_5041
+    /// "APBC" in memory order: a further record of an append.
+    static let continuationMagic: UInt32 = 0x4342_5041
     /// The maximum size of a part. A block has at most 300,000,000 bytes, and a record must stay below 2^31.
     static let maxPartSize = 512 << 20
 
@@ -40,7 +44,7 @@ struct BlockRecord: Equatable {
 
     func encode(salt: UInt64) -> [UInt8] {
         var writer = ByteWriter()
-        writer.put(u32: BlockRecord.magic)
+        writer.put(u32: isContinuation ? BlockRecord.continuationMagic : BlockRecord.magic)
         writer.put(u32: UInt32(truncatingIfNeeded: block.length))
         writer.put(i64: height)
         writer.put(bytes: hash)
@@ -66,10 +70,12 @@ extension BlockRecord {
     /// Decodes a header at the start of `bytes`; nil if there is none that was written with this salt.
     init?(decoding bytes: UnsafeRawBufferPointer, salt: UInt64) {
         let size = BlockRecord.headerSize
-        guard bytes.count >= size, bytes.word(0) == BlockRecord.magic,
+        guard bytes.count >= size,
+            [BlockRecord.magic, BlockRecord.continuationMagic].contains(bytes.word(0)),
             bytes.word(size - 4) == BlockRecord.checksum(.init(rebasing: bytes[..<(size - 4)]), salt: salt),
             let hash = try? Hash([UInt8](bytes[16..<48]))
         else { return nil }
+        isContinuation = bytes.word(0) == BlockRecord.continuationMagic
         height = Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self))
         self.hash = hash
         block = Part(length: Int(bytes.word(4)), checksum: bytes.word(56))

@@ -67,8 +67,8 @@ struct SegmentScanner {
         return .record(record, block, offset: start)
     }
 
-    /// Returns the offset of a valid record header past `offset`, if there is one. It proves that the record at
-    /// `offset` was once whole, because a record is only written after the previous one is durable.
+    /// Returns the offset of a valid header of an append's first record past `offset`, if there is one. It proves that the
+    /// record at `offset` was once whole, because an append only begins after the previous one is durable.
     func laterRecord() -> Int? {
         var candidate = offset + BlockRecord.alignment
         return bytes.withUnsafeBytes { bytes in

@@ -150,6 +150,8 @@ def late_sentry_syncs_the_chain(apus, directory):
             grown = height(network, "leader") - begun
             expect(grown > 0, "the network did not commit while the sentry synced")
             print(f"      {begun} blocks in {seconds:.1f} s, while the network committed {grown}", flush=True)
+            # A sync takes seconds, in which few rows are committed. The sentry follows further ones.
+            wait(lambda: None if flow.failure or len(flow.reported) > 10 else "few rows are committed", PATIENCE)
         flow.check()
         level(network, flow.sent, network.names)
 

@@ -24,7 +24,7 @@ import Testing
         let end = try await BlockRangeProtocol.request(
             request, from: network.b.peerID, on: network.a, sizes: sizes, patience: patience
         ) { piece in
-            if case .block(let block) = piece { blocks.append(block) }
+            if case .blocks(let some) = piece { blocks += some }
         }
         return (blocks, end)
     }

@@ -10,19 +10,21 @@ import VirtualIO
 /// A crash or a fault at each operation of a scripted run on a virtual disk, each with several outcomes.
 @Suite struct CrashTests {
     /// The number of operations in a run without faults.
-    private static let operations = Result {
-        let run = try StorageRun(seed: 0)
+    private static let operations = Result { try count(group: 1) }
+
+    private static func count(group: Int) throws -> Int {
+        let run = try StorageRun(seed: 0, group: group)
         try run.work()
         return run.disk.operations
     }
 
     /// Runs the script once for each operation, with `crash` at that operation, and then calls `check`.
     private static func atEachOperation(
-        _ seed: UInt64, _ crash: @escaping @Sendable (VirtualDisk) -> Void,
+        _ seed: UInt64, group: Int = 1, _ crash: @escaping @Sendable (VirtualDisk) -> Void,
         _ check: (_ run: StorageRun, _ operation: Int) throws -> Void
     ) throws {
-        for operation in 1...(try operations.get()) {
-            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+        for operation in 1...(try count(group: group)) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation), group: group)
             run.plan(at: operation) { disk in
                 crash(disk)
                 return nil
@@ -48,14 +50,18 @@ import VirtualIO
         #expect(try CrashTests.operations.get() > 60)
     }
 
-    @Test(arguments: UInt64(0)..<12) func aPowerFailureAtAnyOperationLosesNothing(_ seed: UInt64) throws {
-        try CrashTests.atEachOperation(seed, { $0.powerFail() }) { run, operation in
+    @Test(arguments: UInt64(0)..<12, [1, 4]) func aPowerFailureAtAnyOperationLosesNothing(
+        _ seed: UInt64, _ group: Int
+    ) throws {
+        try CrashTests.atEachOperation(seed, group: group, { $0.powerFail() }) { run, operation in
             try run.inspect("power failure at operation \(operation)")
         }
     }
 
-    @Test(arguments: UInt64(0)..<4) func aProcessKilledAtAnyOperationLosesNothing(_ seed: UInt64) throws {
-        try CrashTests.atEachOperation(seed, { $0.kill() }) { run, operation in
+    @Test(arguments: UInt64(0)..<4, [1, 4]) func aProcessKilledAtAnyOperationLosesNothing(
+        _ seed: UInt64, _ group: Int
+    ) throws {
+        try CrashTests.atEachOperation(seed, group: group, { $0.kill() }) { run, operation in
             try run.inspect("killed at operation \(operation)")
         }
     }
@@ -70,8 +76,10 @@ import VirtualIO
     }
 
     /// Recovery itself writes and can be interrupted: here four times in a row, each time one operation later.
-    @Test(arguments: UInt64(0)..<4) func powerFailuresWhileRecoveringLoseNothing(_ seed: UInt64) throws {
-        try CrashTests.atEachOperation(seed, { $0.powerFail() }) { run, operation in
+    @Test(arguments: UInt64(0)..<4, [1, 4]) func powerFailuresWhileRecoveringLoseNothing(
+        _ seed: UInt64, _ group: Int
+    ) throws {
+        try CrashTests.atEachOperation(seed, group: group, { $0.powerFail() }) { run, operation in
             for step in 1...4 {
                 run.plan(at: step) { disk in
                     if step % 2 == 0 { disk.powerFail() } else { disk.kill() }
@@ -84,11 +92,12 @@ import VirtualIO
         }
     }
 
-    @Test(arguments: [(ENOSPC, 1), (ENOSPC, 3), (EIO, 1), (EIO, 4)])
-    func aDiskThatRefusesAnyOperationLosesNothing(_ errno: Int32, _ times: Int) throws {
-        for operation in 1...(try CrashTests.operations.get() + 1) {
+    @Test(arguments: [(ENOSPC, 1), (ENOSPC, 3), (EIO, 1), (EIO, 4)], [1, 4])
+    func aDiskThatRefusesAnyOperationLosesNothing(_ error: (errno: Int32, times: Int), _ group: Int) throws {
+        let (errno, times) = error
+        for operation in 1...(try CrashTests.count(group: group) + 1) {
             for seed in UInt64(0)..<4 {
-                let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+                let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation), group: group)
                 let count = Counter()
                 run.disk.setHook { _ in
                     let number = count.next()

@@ -100,6 +100,38 @@ import Testing
         #expect(report.bytesDropped == 144)
     }
 
+    /// A power failure may keep any sectors of an append of several blocks: also later blocks of it without earlier ones.
+    @Test func anAppendOfSeveralBlocksIsTornWhereItsFirstMissingByteIs() throws {
+        let chain = try TestChain(5, payload: 10)
+        let whole = try RecoveryTests.make(chain, 2, closed: false)
+        let segment = try whole.segments[0]
+        let start = try Tamper.length(segment)
+        let store = try BlockStore(directory: whole.path)
+        try chain.appendTogether(2..<5, to: store)
+        try BlockStoreTests.expect(store, holds: chain, 5)
+        store.abandon()
+        try TestFile.remove(CommitMark.path(whole.path))
+        for offset in stride(from: start, to: try Tamper.length(segment), by: 7) {
+            var (count, end) = (2, start)
+            while end + chain.links[count].size <= offset {
+                end += chain.links[count].size
+                count += 1
+            }
+            // No torn write leaves padding that is not zero.
+            guard offset < end + chain.links[count].contentSize else { continue }
+            let directory = try TemporaryDirectory(copying: whole.path)
+            try Tamper.flip(try directory.segments[0], at: offset)
+            let report = try RecoveryTests.finish(directory, chain, from: count)
+            #expect(report.droppedFrom?.offset == end)
+        }
+        // Damage before it is none of its torn bytes.
+        for offset in stride(from: SegmentHeader.size, to: start, by: 7) {
+            try Tamper.flip(segment, at: offset)
+            try RecoveryTests.expectRefused(whole.path, segment) { $0 <= offset }
+            try Tamper.flip(segment, at: offset)
+        }
+    }
+
     // MARK: Damage
 
     /// The blocks that the index lacks are all read at the start, and the last block in any case.

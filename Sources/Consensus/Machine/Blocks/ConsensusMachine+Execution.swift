@@ -12,13 +12,17 @@ extension ConsensusMachine {
         switch lane {
         case .executing(let block):
             stopIfUnwanted(block, &actions)
-        case .stopping, .rollingBack, .committing:
+        case .stopping, .rollingBack, .committing, .committingRun:
             return
         case .idle:
             if let retryAt = current.retryAt, now < retryAt { return }
             current.retryAt = nil
             if let decision = current.decision {
-                if let block = current.decidedBlock { executeDecided(block, decision, &actions) }
+                if let run = dueRun {
+                    commit(run, &actions)
+                } else if let block = current.decidedBlock {
+                    executeDecided(block, decision, &actions)
+                }
             } else if let block = current.proposedBlock {
                 if current.refused != block.hash { executeProposed(block, now, &actions) }
             } else if isLeader {
@@ -52,20 +56,8 @@ extension ConsensusMachine {
         _ block: CheckedBlock, _ result: ExecutionResult, _ decision: VerifiedCommit,
         _ actions: inout [ConsensusAction]
     ) {
-        guard result.appHash == decision.appHash else {
-            return halt(
-                .applicationHashDiffers(
-                    height: block.height, own: result.appHash, committed: decision.appHash),
-                &actions)
-        }
-        guard result.parameterUpdates(of: block) == decision.info.parameterUpdates,
-            result.validatorUpdates == decision.info.validatorUpdates
-        else {
-            return halt(
-                .mismatch(
-                    "block \(block.height): its updates of parameters or validators differ from those committed"
-                ),
-                &actions)
+        do throws(ConsensusError) { try decision.check(result, of: block) } catch {
+            return halt(error, &actions)
         }
         lane = .committing(block, decision)
         actions.append(.commit(block, result, decision))
@@ -81,7 +73,7 @@ extension ConsensusMachine {
     var runningBlock: CheckedBlock? {
         switch lane {
         case .executing(let block), .stopping(let block): block
-        case .idle, .prepared, .rollingBack, .committing: nil
+        case .idle, .prepared, .rollingBack, .committing, .committingRun: nil
         }
     }
 
@@ -202,13 +194,4 @@ extension ConsensusMachine {
 
     /// The time between two warnings about such trouble.
     private static var complaintInterval: Duration { .seconds(60) }
-}
-
-extension ExecutionResult {
-    /// The parameters that the block changes: by its transactions, and by the leader that its header names.
-    func parameterUpdates(of block: CheckedBlock) -> ParameterUpdates {
-        var updates = parameterUpdates
-        if let leader = block.header.newLeader { updates.leader = leader }
-        return updates
-    }
 }

@@ -101,7 +101,10 @@ extension ConsensusMachine {
     }
 
     var isCommitting: Bool {
-        if case .committing = lane { true } else { false }
+        switch lane {
+        case .committing, .committingRun: true
+        case .idle, .executing, .stopping, .prepared, .rollingBack: false
+        }
     }
 
     /// Returns the block of the current height that was fetched as a proposal or is in the lane.
@@ -113,11 +116,13 @@ extension ConsensusMachine {
         guard commit.hash == block.hash else { return }
         prove(commit.height, now)
         if commit.height == state.height &+ 1 {
-            if case .committing = lane { return }
+            if isCommitting { return }
             if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
             current.outcome = .decided(commit, block)
         } else if commit.height == state.height &+ 2 {
             next.outcome = .decided(commit, block)
+        } else {
+            decidedAhead(commit, block)
         }
     }
 

@@ -10,10 +10,13 @@ import Reactor
 /// Drives the sync planner: requests blocks from peers, verifies them, and passes them to consensus (docs/consensus.md,
 /// "Catching up").
 ///
-/// Several blocks are verified at once.
+/// Several blocks are verified at once, and small ones in common jobs.
 @ReactorActor
 final class SyncService: Service {
-    private typealias Planner = SyncPlanner<Candidate, (VerifiedCommit, CheckedBlock)>
+    private typealias Planner = SyncPlanner<SyncCandidate, DecidedBlock>
+
+    /// The size of a block, in bytes, up to which it is verified together with others.
+    private nonisolated static let smallBlock = 32 << 10
 
     private let context: NodeContext
     private let consensus: ConsensusService
@@ -23,8 +26,14 @@ final class SyncService: Service {
     /// The hashes of the validators and the parameters at the tip.
     private var rules: [Hash]
 
-    /// The bytes of blocks that are held or arriving, and their maximum.
-    var bytes: (held: Int, limit: Int) { (driver.machine.bytesUnderWay, driver.machine.mostBytesUnderWay) }
+    /// The bytes of blocks that are arriving, held, or delivered and not committed, and their maximum.
+    var bytes: (held: Int, limit: Int) {
+        let planner = driver.machine
+        return (
+            planner.bytesUnderWay + planner.bytesDelivered,
+            planner.mostBytesUnderWay + planner.mostBytesDelivered
+        )
+    }
 
     /// The height to sync to; nil if nothing is to be fetched.
     var target: Int64? { driver.machine.target }
@@ -96,8 +105,8 @@ final class SyncService: Service {
         switch action {
         case .request(let request): start(request)
         case .cancel(let id): requests[id]?.cancel()
-        case .check(let id, let height, let candidate): check(id, height, candidate)
-        case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
+        case .check(let checks): check(checks)
+        case .deliver(_, let blocks): consensus.feed(.synced(blocks))
         case .stalled(let peer):
             context.log.info(
                 "a peer does not send the blocks that it claims to have", ["peer": .of(peer)])
@@ -153,8 +162,8 @@ final class SyncService: Service {
         }
         func take(_ found: FetchedBlock) {
             let size = found.block.bytes.count
-            driver.submit(
-                .block(request: request.id, height: height, Candidate(from: peer) { found }, size: size))
+            let candidate = SyncCandidate(from: peer) { (found.block, found.commitInfo) }
+            driver.submit(.blocks(request: request.id, first: height, [.init(candidate, size: size)]))
         }
         if request.way == .range { return try await askRange(request, sizes, progress) }
         if let hash = request.hash {
@@ -187,12 +196,16 @@ final class SyncService: Service {
         ) { piece in
             switch piece {
             case .progress(let bytes): progress(bytes)
-            case .block(let block):
-                self.driver.submit(
-                    .block(
-                        request: request.id, height: block.height,
-                        Candidate(from: peer) { try block.decoded() },
-                        size: block.commitInfo.count + block.blockCount))
+            case .blocks(let blocks):
+                guard let first = blocks.first?.height else { return }
+                let arrivals = blocks.map { block in
+                    let candidate = SyncCandidate(from: peer) {
+                        let found = try block.decoded()
+                        return (found.block, found.commitInfo)
+                    }
+                    return Planner.Arrival(candidate, size: block.commitInfo.count + block.blockCount)
+                }
+                self.driver.submit(.blocks(request: request.id, first: first, arrivals))
             }
         }
         return switch end.reason {
@@ -204,43 +217,53 @@ final class SyncService: Service {
 
     // MARK: Proving
 
-    /// A block as a peer sent it.
-    private struct Candidate: Sendable {
-        let from: PeerID
-        let decoded: @Sendable () throws -> FetchedBlock
-    }
-
-    private func check(_ id: Int, _ height: Int64, _ candidate: Candidate) {
+    private func check(_ checks: [Planner.Check]) {
+        let small = checks.filter { $0.size <= Self.smallBlock }
+        let large = checks.filter { $0.size > Self.smallBlock }.map { [$0] }
         let (state, arrival) = (consensus.view.state, Reactor.now)
-        Reactor.spawn {
-            do {
-                let (commit, block) = try await self.consensus.verifier.verify(
-                    after: state, candidate.decoded)
-                self.consensus.note(.body, block.height, block.hash, at: arrival)
-                self.consensus.note(body: block.block, from: candidate.from)
-                self.consensus.note(.verified, block.height, block.hash)
-                if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
-                self.driver.submit(.proven(check: id, (commit, block), previous: block.header.previousHash))
-            } catch ConsensusError.unproven where state.height &+ 1 != height {
-                // If the block is honest, an earlier one introduces the rules that it was made under.
-                self.driver.submit(.unproven(check: id))
-            } catch is ReactorError {
-                // The node is stopping.
-            } catch ConsensusError.unproven {
-                // The block belongs to another network, or to validators that this node will never know: no lie.
-                self.driver.submit(.wrong(check: id))
-            } catch let error as ConsensusError {
-                self.consensus.penalize(candidate.from, error)
-                self.driver.submit(.wrong(check: id))
-            } catch {
-                self.context.log.debug(
-                    "block cannot be decoded",
-                    [
-                        "peer": .of(candidate.from), "height": .number(height), "reason": .error(error),
-                    ])
-                self.context.host.report(candidate.from, .wrongContent)
-                self.driver.submit(.wrong(check: id))
+        for some in [small] + large where !some.isEmpty {
+            Reactor.spawn {
+                guard let results = try? await self.consensus.verifier.verify(after: state, some.map(\.block))
+                else { return }
+                var provers: Set<PeerID> = []
+                let judgements = zip(some, results).map { check, result in
+                    let verdict = self.verdict(check, result, after: state, arrival)
+                    if case .proven = verdict, check.height > self.consensus.view.state.height {
+                        provers.insert(check.block.from)
+                    }
+                    return Planner.Judgement(of: check, verdict)
+                }
+                for peer in provers.sorted() { self.peers.proved(peer) }
+                self.driver.submit(.judged(judgements))
             }
         }
+    }
+
+    private func verdict(
+        _ check: Planner.Check, _ result: Result<DecidedBlock, any Error>, after state: ChainState,
+        _ arrival: Duration
+    ) -> Planner.Verdict {
+        let peer = check.block.from
+        do {
+            let decided = try result.get()
+            let block = decided.block
+            consensus.note(.body, block.height, block.hash, at: arrival)
+            consensus.note(body: block.block, from: peer)
+            consensus.note(.verified, block.height, block.hash)
+            return .proven(decided, previous: block.header.previousHash)
+        } catch ConsensusError.unproven where state.height &+ 1 != check.height {
+            // If the block is honest, an earlier one introduces the rules that it was made under.
+            return .unproven
+        } catch ConsensusError.unproven {
+            // The block belongs to another network, or to validators that this node will never know: no lie.
+        } catch let error as ConsensusError {
+            consensus.penalize(peer, error)
+        } catch {
+            context.log.debug(
+                "block cannot be decoded",
+                ["peer": .of(peer), "height": .number(check.height), "reason": .error(error)])
+            context.host.report(peer, .wrongContent)
+        }
+        return .wrong
     }
 }

@@ -6,7 +6,7 @@ import Execution
 import Reactor
 import Storage
 
-/// Runs work on other workers: builds, checks, executes and commits blocks, and records votes.
+/// Runs work on other workers: builds, checks and executes blocks, and records votes.
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
         let (state, key) = (template.state, context.key)
@@ -94,115 +94,6 @@ extension ConsensusService {
                 self.feed(.rolledBack)
             } catch {
                 self.feed(.failed("\(error)"))
-            }
-        }
-    }
-
-    /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
-    func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
-        let (store, chain, application) = (context.store, context.chain, context.application)
-        let state = view.state
-        let (clock, durations) = (Reactor.clock, context.metrics.applicationCommits)
-        note(.quorum, block.height, block.hash)
-        Reactor.spawn {
-            do {
-                let (logged, isIndexDue) = try await self.context.storage.run {
-                    chain.appended(try store.append(block.hashed, commit.info, result.results))
-                    return (clock.now, store.isIndexDue)
-                }
-                self.note(.logged, block.height, block.hash, at: logged)
-                if isIndexDue { self.maintainIndex() }
-                let committed = try await self.context.execution.run {
-                    let start = clock.now
-                    try application.commit()
-                    let end = clock.now
-                    durations.record(end - start)
-                    return end
-                }
-                self.note(.committed, block.height, block.hash, at: committed)
-            } catch let error as ExecutionError where !error.isLasting {
-                do {
-                    try await self.commitAgain(block, result, after: error)
-                    self.note(.committed, block.height, block.hash)
-                } catch {
-                    return self.feed(.failed("\(error)"))
-                }
-            } catch {
-                return self.feed(.failed("\(error)"))
-            }
-            self.keep(stateBefore: block, state)
-            self.context.traces.transactions.note(
-                .committed, block.hashed.transactionIDs, height: block.height)
-            self.mempool.committed(block.hashed.transactionIDs, result.accounts)
-            self.endFetches(upTo: block.height)
-            self.context.observer.committed(commit, block, result)
-            for peer in self.holders.peers(of: block.hash) { self.peers.proved(peer) }
-            // The machine comes first, because it must be at the new height when the next synced block arrives.
-            await self.handle(.committed(block.hash))
-            self.events.send(.committed(block, result))
-        }
-    }
-
-    /// Keeps the chain's state beside the log, now and then, and drops the blocks that no start needs any more, if the operator
-    /// wants that. If it fails, the next start takes longer, and blocks are dropped later.
-    private func keep(stateBefore block: CheckedBlock, _ state: ChainState) {
-        guard let due = keeper.committed(block, on: state, durable: context.application.durableHeight) else {
-            return
-        }
-        let (store, log, kept) = (context.store, context.log, context.configuration.storage.keepBlocks)
-        // A start reads the block before that of the kept state too.
-        let needed = min(due.height &- 1, block.height &- Int64(kept) &+ 1)
-        Reactor.spawn {
-            do {
-                try await self.context.storage.run {
-                    try store.stateFile.write(due.bytes)
-                    if kept > 0 { try store.prune(below: needed) }
-                }
-            } catch  where error is StorageError {
-                log.warning("chain state not kept", ["height": .number(due.height), "reason": .error(error)])
-            } catch {}
-        }
-    }
-
-    /// Lets the block index write and merge its files beside the next blocks.
-    private func maintainIndex() {
-        guard !isIndexMaintained else { return }
-        isIndexMaintained = true
-        let store = context.store
-        Reactor.spawn {
-            do {
-                try await self.context.indexing.run { try store.maintainIndex() }
-            } catch  where !self.isStopped {
-                self.context.log.warning(
-                    "block index not written; the next block tries again", ["reason": .error(error)])
-            } catch {}
-            self.isIndexMaintained = false
-        }
-    }
-
-    /// Executes a block in the log again, until the application, which has rolled it back, commits it.
-    private func commitAgain(
-        _ block: CheckedBlock, _ result: ExecutionResult, after error: ExecutionError
-    ) async throws {
-        let (application, state) = (context.application, view.state)
-        var retry = ExecutionRetry(context.log, height: block.height)
-        var error: any Error = error
-        while true {
-            try await retry.pause(after: error)
-            guard !isStopped else { throw ExecutionError.closed }
-            do {
-                return try await context.execution.run {
-                    let again = try application.execute(
-                        block.block, transactions: block.transactions, parameters: state.parameters,
-                        validators: state.validators)
-                    guard again.appHash == result.appHash else {
-                        throw ConsensusError.applicationHashDiffers(
-                            height: block.height, own: again.appHash, committed: result.appHash)
-                    }
-                    try application.commit()
-                }
-            } catch let failure {
-                error = failure
             }
         }
     }

@@ -21,8 +21,8 @@ final class ConsensusService: Service {
     enum Event: Sendable {
         /// The machine has published a view, and `view` is up to date.
         case view(ConsensusView, before: ConsensusView)
-        /// A block is in the log and in the application.
-        case committed(CheckedBlock, ExecutionResult)
+        /// These blocks are in the log and in the application: one, or several while the node catches up.
+        case committed([(CheckedBlock, ExecutionResult)])
         /// A peer has committed blocks up to this height, which this node lacks.
         case behind(Int64, PeerID)
         /// The block of this height is proven to be committed.
@@ -154,6 +154,7 @@ final class ConsensusService: Service {
         case .stopExecution: context.application.stop()
         case .rollBack: rollBack()
         case .commit(let block, let result, let commit): self.commit(block, result, commit)
+        case .commitRun(let run): self.commit(run)
         case .vote(let vote, let answer, let block): record(vote, answer, keeping: block)
         case .refuse(let height, let block, let answer): refuse(height, block, answer)
         case .sendAcknowledgement(let message): send(message)
