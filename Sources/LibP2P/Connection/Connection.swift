@@ -42,9 +42,9 @@ final class Connection: TCPConnectionDelegate {
     var mux: Yamux
     var streams: [Stream?] = []
 
-    /// The line of streams that have bytes to send while the send queue is full.
-    var lineHead: Stream?
-    var lineTail: Stream?
+    /// The streams that have bytes to send while the send queue is full: those of high priority, and the others.
+    var urgentLine = StreamLine()
+    var line = StreamLine()
     var isReceiving = false
     /// The stream into whose waiting reader's memory the current message is decrypted.
     var direct: Stream?
@@ -205,7 +205,7 @@ final class Connection: TCPConnectionDelegate {
     override func drained() {
         guard !isClosed else { return }
         flushControl()
-        serveLine()
+        serveLines()
         updatePauses()
     }
 
@@ -300,8 +300,8 @@ final class Connection: TCPConnectionDelegate {
         dropHeld()
         let ended = streams
         streams = []
-        lineHead = nil
-        lineTail = nil
+        urgentLine.removeAll()
+        line.removeAll()
         direct = nil
         for stream in ended { stream?.fail(.connectionClosed) }
         openers.wakeAll()

@@ -1,8 +1,12 @@
 import Bytes
 import Reactor
 
-/// The sending path: frames are made, encrypted and queued in one step; streams take turns when the queue is full.
+/// The sending path: frames are made, encrypted and queued in one step. When the queue is full, streams of high priority go
+/// first, and those of one priority take turns.
 extension Connection {
+    /// The number of queued bytes up to which streams of high priority may send: more than the others may queue, so that a
+    /// message of consensus waits for none of theirs but those that are queued already.
+    static var urgentWater: Int { 2 * TCPConnection.highWater }
     /// The longest body of a data frame, in bytes: it fits one Noise message, so that the other side can decrypt it
     /// straight into the reader's memory, and does not delay other streams for long.
     static var largestBody: Int { NoiseTransport.maximumPlaintext }
@@ -12,9 +16,9 @@ extension Connection {
 
     /// Sends as much of `bytes` as the stream's window and the send queue allow, and returns the number of bytes.
     func send(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) -> Int {
-        guard lineHead == nil else { return 0 }
+        guard isFirst(stream.priority) else { return 0 }
         var offset = 0
-        while offset < bytes.count, !tcp.isAboveHighWater, sendWindow(stream) > 0 {
+        while offset < bytes.count, hasRoom(stream.priority), sendWindow(stream) > 0 {
             offset &+= sendFrame(stream, UnsafeRawBufferPointer(rebasing: bytes[offset...]))
         }
         return offset
@@ -103,43 +107,51 @@ extension Connection {
 
     // MARK: Taking turns
 
-    /// Adds the stream to the line if it has bytes to send and window for them, and sends what fits at once.
+    /// Adds the stream to its line if it has bytes to send and window for them, and sends what fits at once.
     func enterLine(_ stream: Stream) {
         guard !stream.isInLine, stream.isBlocked, sendWindow(stream) > 0 else { return }
         append(stream)
-        serveLine()
+        serveLines()
     }
 
     private func append(_ stream: Stream) {
-        stream.isInLine = true
-        if let lineTail { lineTail.nextInLine = stream } else { lineHead = stream }
-        lineTail = stream
+        switch stream.priority {
+        case .high: urgentLine.append(stream)
+        case .low: line.append(stream)
+        }
     }
 
-    /// Sends one frame of each stream in turn until the send queue is full.
-    func serveLine() {
-        while !tcp.isAboveHighWater, let stream = lineHead {
-            lineHead = stream.nextInLine
-            if lineHead == nil { lineTail = nil }
-            stream.nextInLine = nil
-            stream.isInLine = false
+    /// Sends one frame of each stream in turn, those of high priority first, until the send queue is full.
+    func serveLines() {
+        while let stream = takeNext() {
             if stream.sendTurn() { append(stream) }
         }
     }
 
-    /// Removes a stream that has ended from the line.
+    private func takeNext() -> Stream? {
+        if !urgentLine.isEmpty { return hasRoom(.high) ? urgentLine.popFirst() : nil }
+        return hasRoom(.low) ? line.popFirst() : nil
+    }
+
+    /// Whether no stream of this or a higher priority waits.
+    private func isFirst(_ priority: StreamPriority) -> Bool {
+        urgentLine.isEmpty && (priority == .high || line.isEmpty)
+    }
+
+    /// Whether the send queue has room for a frame of a stream of this priority.
+    private func hasRoom(_ priority: StreamPriority) -> Bool {
+        switch priority {
+        case .high: tcp.queuedBytes <= Self.urgentWater
+        case .low: !tcp.isAboveHighWater
+        }
+    }
+
+    /// Removes a stream that has ended from its line.
     func leaveLine(_ stream: Stream) {
         guard stream.isInLine else { return }
-        stream.isInLine = false
-        var previous: Stream?
-        var next = lineHead
-        while let candidate = next, candidate !== stream {
-            previous = candidate
-            next = candidate.nextInLine
+        switch stream.priority {
+        case .high: urgentLine.remove(stream)
+        case .low: line.remove(stream)
         }
-        guard next != nil else { return }
-        if let previous { previous.nextInLine = stream.nextInLine } else { lineHead = stream.nextInLine }
-        if lineTail === stream { lineTail = previous }
-        stream.nextInLine = nil
     }
 }

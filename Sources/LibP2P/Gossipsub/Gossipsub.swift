@@ -21,6 +21,8 @@ public final class Gossipsub: StreamProtocol {
     public nonisolated static let ids: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "gossip"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
     /// The time limit for the rest of an RPC after its length.
     static let readTimeout = Duration.seconds(30)
     /// The most messages queued for the verifying thread; further ones suspend their tasks.

@@ -157,6 +157,9 @@ public final class Host {
         return new
     }
 
+    /// Returns the priority of a protocol's streams. Nodes serve what they dial, so that one table serves both.
+    func priority(of id: ProtocolID) -> StreamPriority { registrations[id]?.priority ?? .low }
+
     func protocolsChanged() {
         served = registrations.keys.sorted()
         let all = Set(served).union(advertised).sorted()
@@ -194,6 +197,7 @@ public final class Host {
         let stream = try await connection.openStream()
         let dialer = MultistreamDialer(protocols)
         stream.protocolID = first
+        stream.priority = priority(of: first)
         stream.metrics = metrics(of: first)
         stream.metrics?.opened.add()
         stream.negotiation = .due(dialer)

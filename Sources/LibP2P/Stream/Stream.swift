@@ -103,7 +103,9 @@ public final class Stream {
     let writerWait = StreamWait()
     /// The number of bytes of completed writes.
     var bytesSent = 0
-    /// Whether the stream is in its connection's line of streams with bytes to send.
+    /// The priority of the stream's protocol, set before the first byte of a message is sent.
+    var priority = StreamPriority.low
+    /// Whether the stream is in a line of its connection.
     var isInLine = false
     var nextInLine: Stream?
 

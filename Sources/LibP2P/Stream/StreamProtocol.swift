@@ -10,6 +10,8 @@ public protocol StreamProtocol {
     nonisolated static var ids: [ProtocolID] { get }
     /// The class of the protocol's messages in metrics, such as `blocks`.
     nonisolated static var traffic: String { get }
+    /// Which streams of a connection send first.
+    nonisolated static var priority: StreamPriority { get }
     /// The deadline of a stream when `serve` is called, unless that sets another; nil for none.
     nonisolated static var patience: Duration? { get }
 
@@ -18,9 +20,20 @@ public protocol StreamProtocol {
     func serve(_ stream: Stream) async throws
 }
 
+/// Which of a connection's streams send first while its send queue is full.
+public enum StreamPriority: Sendable {
+    /// What the network waits for, such as votes and proposals. It waits for no stream of low priority.
+    case high
+    /// What may take time, such as sync.
+    case low
+}
+
 extension StreamProtocol {
     /// `other`.
     public nonisolated static var traffic: String { "other" }
+
+    /// `low`.
+    public nonisolated static var priority: StreamPriority { .low }
 
     /// No deadline.
     public nonisolated static var patience: Duration? { nil }
@@ -29,7 +42,9 @@ extension StreamProtocol {
 extension Host {
     /// Serves inbound streams of a protocol, each in its own task. Identify push tells connected peers about it.
     public func register<Served: StreamProtocol>(_ served: Served) {
-        let registration = Registration(patience: Served.patience) { try await served.serve($0) }
+        let registration = Registration(patience: Served.patience, priority: Served.priority) {
+            try await served.serve($0)
+        }
         for id in Served.ids {
             registrations[id] = registration
             metrics(of: id, Served.traffic)
@@ -41,7 +56,7 @@ extension Host {
     package func register(
         _ id: ProtocolID, _ serve: @escaping @ReactorActor @Sendable (Stream) async throws -> Void
     ) {
-        registrations[id] = Registration(patience: nil, serve: serve)
+        registrations[id] = Registration(patience: nil, priority: .low, serve: serve)
         protocolsChanged()
     }
 
@@ -54,6 +69,7 @@ extension Host {
     /// How a protocol is served.
     struct Registration {
         let patience: Duration?
+        let priority: StreamPriority
         let serve: @ReactorActor (Stream) async throws -> Void
     }
 

@@ -192,6 +192,7 @@ extension Stream {
                 let step = try listener.receive(bytes, protocols: protocols())
                 return (step, step.consumed)
             }
+            if let selected = step.outcome { priority = connection.host.priority(of: selected) }
             if !step.output.isEmpty { try await write(step.output) }
             if let selected = step.outcome { return selected }
         }

@@ -13,6 +13,8 @@ public struct BlockProposalProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/kwil/blkprop/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "blocks"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
     static let prefix = Array("prop:".utf8)
 
     private let inbox: any ConsensusInbox

@@ -12,6 +12,8 @@ public struct BlockProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/kwil/blk/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "blocks"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
     static let prefix = Array("getblk:".utf8)
 
     private let source: any BlockSource

@@ -13,6 +13,8 @@ public struct CompactProposalProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/apus/blkprop/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "blocks"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
 
     /// What a receiver requests after the message.
     enum Request: UInt8 {

@@ -12,6 +12,8 @@ public struct ProposedBlockProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/apus/proposed/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "blocks"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
 
     private let source: any ConsensusStatusSource
 

@@ -11,6 +11,8 @@ public struct AcknowledgementProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/kwil/blkack/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "consensus"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
     static let prefix = Array("ack:".utf8)
 
     private let inbox: any ConsensusInbox

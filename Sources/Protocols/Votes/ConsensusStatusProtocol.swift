@@ -11,6 +11,8 @@ public struct ConsensusStatusProtocol: KwilStreamProtocol {
     public nonisolated static let id: ProtocolID = "/apus/constatus/1.0.0"
     /// See `StreamProtocol.traffic`.
     public nonisolated static let traffic = "consensus"
+    /// See `StreamProtocol.priority`.
+    public nonisolated static let priority = StreamPriority.high
 
     private let source: any ConsensusStatusSource
 

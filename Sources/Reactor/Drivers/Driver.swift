@@ -109,7 +109,7 @@ open class Driver {
 extension Driver {
     /// Adopts a connection accepted on `listener`'s socket, unless the listener has been closed.
     func accepted(_ descriptor: Int32, _ listener: TCPListener) {
-        Socket.setNoDelay(descriptor)
+        Socket.setPromptness(descriptor)
         guard !listener.isClosed, let connection = adopt(descriptor, listener.loop) else {
             Glibc.close(descriptor)
             return

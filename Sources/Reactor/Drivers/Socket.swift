@@ -6,6 +6,9 @@ import Glibc
 enum Socket {
     /// The most connections that the kernel queues for a listener.
     static let backlog: Int32 = 1024
+    /// The bytes that the kernel takes before it sends them, however large its buffer for those that the peer has not yet
+    /// acknowledged: enough for the time in which a busy loop refills them, even at 10 Gbit/s (200 µs).
+    private static let unsentLimit: Int32 = 256 * 1024
     /// How long an address may stay in use, in microseconds. The kernel closes the sockets of a killed process that used
     /// io_uring some milliseconds after the process has ended, or more on a busy machine, so a node that is restarted at
     /// once still finds the addresses of its predecessor in use.
@@ -18,7 +21,7 @@ enum Socket {
         if nonBlocking { type |= Int32(SOCK_NONBLOCK.rawValue) }
         let descriptor = socket(address.isIPv6 ? AF_INET6 : AF_INET, type, Int32(IPPROTO_TCP))
         guard descriptor >= 0 else { throw ReactorError("socket", errno) }
-        setNoDelay(descriptor)
+        setPromptness(descriptor)
         return descriptor
     }
 
@@ -51,7 +54,7 @@ enum Socket {
             close(descriptor)
             throw .notListening(descriptor: descriptor)
         }
-        setNoDelay(descriptor)
+        setPromptness(descriptor)
     }
 
     /// An integer option of the socket level; nil if there is none.
@@ -117,10 +120,12 @@ enum Socket {
         option(SO_ERROR, of: descriptor) ?? errno
     }
 
-    /// Disables Nagle's delay, so that small messages leave at once. A failure makes the socket slower, not wrong.
-    static func setNoDelay(_ descriptor: Int32) {
-        var on: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    /// Disables Nagle's delay, so that small messages leave at once, and limits the bytes that they wait for to
+    /// `unsentLimit`. A failure makes the socket slower, not wrong.
+    static func setPromptness(_ descriptor: Int32) {
+        for (option, value) in [(TCP_NODELAY, 1), (TCP_NOTSENT_LOWAT, unsentLimit)] {
+            try? set(descriptor, Int32(IPPROTO_TCP), option, value)
+        }
     }
 
     /// Makes `close` send RST and drop queued bytes.

@@ -4,10 +4,11 @@ import Bytes
 /// loop keeps the connection alive until either side closes it.
 @ReactorActor
 public final class TCPConnection {
-    /// The number of queued bytes beyond which `isAboveHighWater` holds and producers should wait for `drained`.
-    public nonisolated static let highWater = 1024 * 1024
+    /// The number of queued bytes beyond which `isAboveHighWater` holds and producers should wait for `drained`. A new
+    /// message waits for as many to leave: 20 ms at 100 Mbit/s.
+    public nonisolated static let highWater = 256 * 1024
     /// The number of queued bytes at which `drained` is called after high water.
-    public nonisolated static let lowWater = 256 * 1024
+    public nonisolated static let lowWater = 128 * 1024
     /// The most bytes that `reserve` promises: a Noise message of 65,535 bytes with its length, plus a few small ones.
     public nonisolated static let largestReservation = 70_000
     /// How long `close` tries to send the queued bytes before it resets the connection.
