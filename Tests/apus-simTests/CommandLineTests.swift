@@ -63,7 +63,7 @@ import Testing
                 "--blocks", "--execution", "--fault", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
             ],
             "fuzz-sql": ["--seeds", "--seconds", "--prices"],
-            "chain": ["--root", "--height", "--transactions"],
+            "chain": ["--root", "--height", "--transactions", "--bytes"],
             "state": ["--root", "--rows", "--blocks"],
         ]
         #expect(Set(ApusSim.command.subcommands.map(\.name)) == Set(names.keys))
