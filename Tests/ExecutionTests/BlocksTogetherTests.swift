@@ -40,6 +40,16 @@ import Testing
         "ALTER TABLE t ADD COLUMN w TEXT",
     ]
 
+    /// Executes a block, whose result must be the one that it had alone.
+    private static func execute(
+        _ one: Executed, of chain: ApplicationChain, on application: any Application
+    ) throws {
+        let result = try application.execute(
+            one.block, transactions: one.transactions, parameters: chain.parameters,
+            validators: chain.validators)
+        #expect(result == one.result)
+    }
+
     @Test(arguments: Kind.allCases) func theResultsAreThoseOfBlocksCommittedAlone(_ kind: Kind) throws {
         let directory = try TemporaryDirectory()
         let chain = try ApplicationChain(try Self.make(kind, directory, "alone"))
@@ -50,10 +60,7 @@ import Testing
         for group in [blocks[0..<1], blocks[1..<6]] {
             let before = application.tip
             for one in group {
-                let result = try application.execute(
-                    one.block, transactions: one.transactions, parameters: chain.parameters,
-                    validators: chain.validators)
-                #expect(result == one.result)
+                try Self.execute(one, of: chain, on: application)
                 #expect(application.tip == before)
             }
             try application.commit()
@@ -70,12 +77,7 @@ import Testing
         let blocks = try Self.commit(Self.statements, on: chain)
         let application = try Self.make(kind, directory, "together")
         try application.initialize(chain.genesis)
-        func execute(_ one: Executed) throws {
-            let result = try application.execute(
-                one.block, transactions: one.transactions, parameters: chain.parameters,
-                validators: chain.validators)
-            #expect(result == one.result)
-        }
+        func execute(_ one: Executed) throws { try Self.execute(one, of: chain, on: application) }
         try execute(blocks[0])
         try application.commit()
         for one in blocks[1..<4] { try execute(one) }
@@ -103,12 +105,7 @@ import Testing
             ["CREATE TABLE t (id INT PRIMARY KEY, v TEXT)", fill, BudgetTests.silent], on: chain)
         let application = try directory.open("together")
         try application.initialize(chain.genesis)
-        func execute(_ one: Executed) throws {
-            let result = try application.execute(
-                one.block, transactions: one.transactions, parameters: chain.parameters,
-                validators: chain.validators)
-            #expect(result == one.result)
-        }
+        func execute(_ one: Executed) throws { try Self.execute(one, of: chain, on: application) }
         try execute(blocks[0])
         try application.commit()
         try execute(blocks[1])
@@ -134,12 +131,7 @@ import Testing
         let cost = try alone.blockCost()
         let application = try directory.open("together")
         try application.initialize(chain.genesis)
-        func execute(_ one: Executed) throws {
-            let result = try application.execute(
-                one.block, transactions: one.transactions, parameters: chain.parameters,
-                validators: chain.validators)
-            #expect(result == one.result)
-        }
+        func execute(_ one: Executed) throws { try Self.execute(one, of: chain, on: application) }
         for one in blocks {
             try execute(one)
             if one.block.height < 3 {

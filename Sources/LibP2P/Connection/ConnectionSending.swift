@@ -4,8 +4,8 @@ import Reactor
 /// The sending path: frames are made, encrypted and queued in one step. When the queue is full, streams of high priority go
 /// first, and those of one priority take turns.
 extension Connection {
-    /// The number of queued bytes up to which streams of high priority may send: more than the others may queue, so that a
-    /// message of consensus waits for none of theirs but those that are queued already.
+    /// The number of queued bytes up to which streams of high priority may send: twice what the others may queue, so that the
+    /// others never leave a vote without room.
     static var urgentWater: Int { 2 * TCPConnection.highWater }
     /// The longest body of a data frame, in bytes: it fits one Noise message, so that the other side can decrypt it
     /// straight into the reader's memory, and does not delay other streams for long.
