@@ -93,6 +93,22 @@ import VirtualIO
         }
     }
 
+    /// Together the answers are longer than the send queue, so that they have to stand in line.
+    @Test func manyAnswersGoBeforeBulk() throws {
+        try run { host, peer, bulk in
+            var streams: [Stream] = []
+            for _ in 0..<4 { streams.append(try await host.newStream(peer, [Question.id])) }
+            for stream in streams { try await stream.write([UInt8](repeating: 1, count: 8)) }
+            _ = try await streams[0].readExactly(1)
+            let before = bulk.bytes
+            _ = try await streams[0].readExactly(Question.size - 1)
+            for stream in streams[1...] { _ = try await stream.readExactly(Question.size) }
+            #expect(
+                bulk.bytes - before < Question.size / 2, "\(bulk.bytes - before) bytes overtook the answers")
+            for stream in streams { stream.close() }
+        }
+    }
+
     @Test func aQuestionWaitsForAtMostTheQueuesOfBothEnds() throws {
         try run { host, peer, bulk in
             let before = bulk.bytes
