@@ -56,6 +56,9 @@ package protocol DiskFile: AnyObject, Sendable {
     func write(_ pieces: [UnsafeRawBufferPointer], at offset: Int) throws(StorageError)
     /// Waits until all written bytes and the length are durable.
     func synchronize() throws(StorageError)
+    /// Lets the kernel's cache forget durable bytes that nobody will read soon. The last page, to which the next write adds,
+    /// stays.
+    func forget(_ range: Range<Int>)
     /// Sets the length, cutting the file off or extending it with zeros.
     func truncate(to length: Int) throws(StorageError)
 }

@@ -91,11 +91,14 @@ package final class SystemDisk: Disk {
     }
 }
 
-/// The three system calls that change a file's bytes, with the return values and `errno` of those calls.
+/// The system calls that change a file's bytes or what the kernel keeps of them, with the return values and `errno` of those
+/// calls.
 struct DiskCalls: Sendable {
     var write: @Sendable (Int32, UnsafeBufferPointer<iovec>, Int) -> Int
     var synchronize: @Sendable (Int32) -> Int32
     var truncate: @Sendable (Int32, Int) -> Int32
+    /// File, offset, length.
+    var forget: @Sendable (Int32, Int, Int) -> Int32 = { posix_fadvise($0, $1, $2, POSIX_FADV_DONTNEED) }
 
     static let system = DiskCalls(
         write: { pwritev($0, $1.baseAddress, Int32(truncatingIfNeeded: $1.count), $2) },
@@ -190,6 +193,14 @@ private final class SystemFile: DiskFile {
         repeat { result = calls.synchronize(descriptor) } while result != 0 && errno == EINTR
         if result != 0 { throw failure("synchronize") }
     }
+
+    func forget(_ range: Range<Int>) {
+        let end = range.upperBound & ~(SystemFile.pageSize - 1)
+        // The kernel may refuse: then it goes on keeping them.
+        if range.lowerBound < end { _ = calls.forget(descriptor, range.lowerBound, end - range.lowerBound) }
+    }
+
+    private static let pageSize = Int(getpagesize())
 
     func truncate(to length: Int) throws(StorageError) {
         var result: Int32

@@ -52,8 +52,14 @@ struct ActiveSegment {
             try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)
         }
         try file.synchronize()
+        if records.count > 1, size >= Self.leastForgotten { file.forget(end..<end + size) }
         end += size
     }
+
+    /// The size, in bytes, from which on the kernel's cache forgets an append of several blocks. A node that catches up, which
+    /// appends so, would fill the memory of its machine with old blocks, and each page of memory that the kernel has to find
+    /// for them takes longer than the write.
+    static let leastForgotten = 1 << 20
 
     /// Durably cuts off what a failed append left past `end`. If a power failure brought the record back, the same
     /// block in the next segment would not follow it.

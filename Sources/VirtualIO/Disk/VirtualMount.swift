@@ -193,6 +193,9 @@ private final class VirtualFile: DiskFile {
         }
     }
 
+    /// Does nothing: the virtual disk has no cache that could be full.
+    func forget(_ range: Range<Int>) {}
+
     func truncate(to length: Int) throws(StorageError) {
         guard isWritable else { throw .system(operation: "truncate", path: path, errno: EINVAL) }
         try disk.ask(.truncate, path, generation, "truncate")
