@@ -80,6 +80,7 @@ extension Node {
                 name: "transactions traced", amount: context.traces.transactions.count,
                 limit: TransactionTraces.capacity),
             Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
+            Holding(name: "catch-up blocks to verify", amount: sync.waiting.count, limit: sync.waiting.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,
                 limit: CommitWaiters.limit),

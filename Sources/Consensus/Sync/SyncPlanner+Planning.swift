@@ -48,15 +48,19 @@ extension SyncPlanner {
 
     /// When `timer` is due; nil for never.
     public var deadline: Duration? {
-        guard target != nil else { return retry?.at }
-        let aside = peers.values.lazy.compactMap { $0.asideUntil }.min()
-        let request = running.values.lazy.filter { !$0.isCancelled }.map { $0.giveUp ?? $0.due }.min()
-        let claim = peers.values.lazy.compactMap { claimEnd(of: $0) }.min()
-        var hedge: Duration?
-        if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
-            hedge = request.moved + Self.hedge
+        // Specialized as `handle` is: it is read after each event.
+        @specialized(where Fetched == SyncCandidate, Proven == DecidedBlock)
+        get {
+            guard target != nil else { return retry?.at }
+            let aside = peers.values.lazy.compactMap { $0.asideUntil }.min()
+            let request = running.values.lazy.filter { !$0.isCancelled }.map { $0.giveUp ?? $0.due }.min()
+            let claim = peers.values.lazy.compactMap { claimEnd(of: $0) }.min()
+            var hedge: Duration?
+            if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
+                hedge = request.moved + Self.hedge
+            }
+            return [aside, request, claim, hedge].lazy.compactMap { $0 }.min()
         }
-        return [aside, request, claim, hedge].lazy.compactMap { $0 }.min()
     }
 
     /// The number of known peers.
@@ -78,6 +82,14 @@ extension SyncPlanner {
 
     /// Returns the height of the block that a request brings next; nil when it has ended.
     public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
+
+    /// Returns whether the answer to a check would still be of use.
+    public func isChecking(_ check: Check) -> Bool {
+        let place = check.height &- delivered &- 1
+        guard place >= 0, place < Int64(slots.count) else { return false }
+        if case .checking(check.id, _, _, _, _) = slots[Int(place)] { return true }
+        return false
+    }
 
     /// Returns the indexes of heights in the window.
     func indices(_ heights: ClosedRange<Int64>) -> Range<Int> {

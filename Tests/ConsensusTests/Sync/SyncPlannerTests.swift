@@ -1,5 +1,6 @@
 import Crypto
 import Multiformats
+import Reactor
 import TestSupport
 import Testing
 
@@ -57,6 +58,31 @@ struct SyncPlannerTests {
         world.finished = nil
         world.run()
         #expect(world.delivered == Array(1...10))
+    }
+
+    @Test func whatIsCommittedOrSentByALiarNeedsNoCheck() throws {
+        var planner = Planner(tip: 0)
+        func send(_ event: Planner.Event) -> [Planner.Action] {
+            var actions: [Planner.Action] = []
+            planner.handle(event, at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+            return actions
+        }
+        let peer = try peer(0)
+        _ = send(.peer(peer, .range, trust: 0))
+        var checks: [Planner.Check] = []
+        for case .request(let request) in send(.start(target: 5, from: peer)) {
+            let sent = (1...5).map {
+                Planner.Arrival(SyncWorld.Sent(height: $0, isForked: $0 == 3), size: 1_000)
+            }
+            for case .check(let some) in send(.blocks(request: request.id, first: 1, sent)) { checks += some }
+        }
+        #expect(checks.map { planner.isChecking($0) } == [true, true, true, true, true])
+        _ = send(.judged([.init(of: checks[1], .proven(2, previous: SyncWorld.hash(1)))]))
+        #expect(checks.map { planner.isChecking($0) } == [true, false, true, true, true])
+        _ = send(.committed(height: 1, newRules: false))
+        #expect(checks.map { planner.isChecking($0) } == [false, false, true, true, true])
+        _ = send(.judged([.init(of: checks[2], .wrong)]))
+        #expect(!checks.contains { planner.isChecking($0) })
     }
 
     @Test func windowsAndQueuesAreBounded() throws {

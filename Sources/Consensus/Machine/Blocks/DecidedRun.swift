@@ -1,8 +1,9 @@
 import Chain
 import Execution
 
-/// A block that the network has committed, with the proof of that.
-public struct DecidedBlock: Sendable {
+/// A block that the network has committed, with the proof of that. An object, because it passes from list to list while a node
+/// catches up, and its many parts would each be counted again.
+public final class DecidedBlock: Sendable {
     /// The proof.
     public let commit: VerifiedCommit
     /// The block.

@@ -10,7 +10,7 @@ import Reactor
 /// Drives the sync planner: requests blocks from peers, verifies them, and passes them to consensus (docs/consensus.md,
 /// "Catching up").
 ///
-/// Several blocks are verified at once, and small ones in common jobs.
+/// Some blocks are verified at once, the lowest first, and small ones in common jobs.
 @ReactorActor
 final class SyncService: Service {
     private typealias Planner = SyncPlanner<SyncCandidate, DecidedBlock>
@@ -18,11 +18,19 @@ final class SyncService: Service {
     /// The size of a block, in bytes, up to which it is verified together with others.
     private nonisolated static let smallBlock = 32 << 10
 
+    /// Blocks that are verified together.
+    private struct Unverified {
+        let checks: [Planner.Check]
+        let arrival: Duration
+    }
+
     private let context: NodeContext
     private let consensus: ConsensusService
     private let peers: PeerService
     private let driver: ReactorMachineDriver<Planner>
     private var requests: [Int: Task<Void, Never>] = [:]
+    /// The blocks that the planner wants to be verified.
+    private var unverified: VerificationQueue<Unverified>
     /// The hashes of the validators and the parameters at the tip.
     private var rules: [Hash]
 
@@ -35,6 +43,9 @@ final class SyncService: Service {
         )
     }
 
+    /// The number of blocks, or groups of small ones, that wait to be verified, and its maximum.
+    var waiting: (count: Int, limit: Int) { (unverified.count, Int(Planner.window)) }
+
     /// The height to sync to; nil if nothing is to be fetched.
     var target: Int64? { driver.machine.target }
 
@@ -45,6 +56,8 @@ final class SyncService: Service {
         self.context = context
         self.consensus = consensus
         self.peers = peers
+        // While some threads verify the last pieces of one block, the others begin with the next.
+        unverified = VerificationQueue(places: 2 * (context.checks.kind.threads + 1))
         let state = consensus.view.state
         driver = ReactorMachineDriver(
             Planner(tip: state.height), wallClock: context.wallClock,
@@ -94,6 +107,7 @@ final class SyncService: Service {
         rules = [state.validatorSetHash, state.parametersHash]
         if rules != before { tellSizes() }
         driver.submit(.committed(height: height, newRules: rules != before))
+        forgetUnwanted()
     }
 
     private func tellSizes() {
@@ -111,7 +125,9 @@ final class SyncService: Service {
             context.log.info(
                 "a peer does not send the blocks that it claims to have", ["peer": .of(peer)])
             context.host.report(peer, .stalling)
-        case .finished: consensus.feed(.syncFinished)
+        case .finished:
+            forgetUnwanted()
+            consensus.feed(.syncFinished)
         }
     }
 
@@ -133,6 +149,7 @@ final class SyncService: Service {
             }
             self.requests[request.id] = nil
             self.driver.submit(.ended(request: request.id, outcome))
+            if case .lied = outcome { self.forgetUnwanted() }
         }
     }
 
@@ -220,23 +237,49 @@ final class SyncService: Service {
     private func check(_ checks: [Planner.Check]) {
         let small = checks.filter { $0.size <= Self.smallBlock }
         let large = checks.filter { $0.size > Self.smallBlock }.map { [$0] }
-        let (state, arrival) = (consensus.view.state, Reactor.now)
-        for some in [small] + large where !some.isEmpty {
+        for some in [small] + large {
+            guard let first = some.first else { continue }
+            unverified.add(Unverified(checks: some, arrival: Reactor.now), height: first.height)
+        }
+        verifyNext()
+    }
+
+    private func verifyNext() {
+        while let next = unverified.enter() {
             Reactor.spawn {
-                guard let results = try? await self.consensus.verifier.verify(after: state, some.map(\.block))
-                else { return }
-                var provers: Set<PeerID> = []
-                let judgements = zip(some, results).map { check, result in
-                    let verdict = self.verdict(check, result, after: state, arrival)
-                    if case .proven = verdict, check.height > self.consensus.view.state.height {
-                        provers.insert(check.block.from)
-                    }
-                    return Planner.Judgement(of: check, verdict)
-                }
-                for peer in provers.sorted() { self.peers.proved(peer) }
-                self.driver.submit(.judged(judgements))
+                await self.verify(next)
+                self.unverified.leave()
+                self.verifyNext()
             }
         }
+    }
+
+    private func verify(_ blocks: Unverified) async {
+        let checks = blocks.checks.filter { driver.machine.isChecking($0) }
+        let state = consensus.view.state
+        guard !checks.isEmpty,
+            let results = try? await consensus.verifier.verify(after: state, checks.map(\.block))
+        else { return }
+        var provers: Set<PeerID> = []
+        var isAnyWrong = false
+        let judgements = zip(checks, results).map { check, result in
+            let verdict = self.verdict(check, result, after: state, blocks.arrival)
+            switch verdict {
+            case .proven where check.height > consensus.view.state.height: provers.insert(check.block.from)
+            case .wrong: isAnyWrong = true
+            case .proven, .unproven: break
+            }
+            return Planner.Judgement(of: check, verdict)
+        }
+        for peer in provers.sorted() { peers.proved(peer) }
+        driver.submit(.judged(judgements))
+        if isAnyWrong { forgetUnwanted() }
+    }
+
+    /// Forgets blocks that the planner no longer wants: they are committed, or their peer has lied.
+    private func forgetUnwanted() {
+        let planner = driver.machine
+        unverified.removeAll { blocks in !blocks.checks.contains { planner.isChecking($0) } }
     }
 
     private func verdict(

@@ -6,10 +6,14 @@ import Reactor
 import Storage
 
 /// A block that was executed, with the chain before it.
-private struct ExecutedBlock: Sendable {
+private final class ExecutedBlock: Sendable {
     let decided: DecidedBlock
     let result: ExecutionResult
     let before: ChainState
+
+    init(decided: DecidedBlock, result: ExecutionResult, before: ChainState) {
+        (self.decided, self.result, self.before) = (decided, result, before)
+    }
 
     var block: CheckedBlock { decided.block }
     var addition: BlockStore.Addition {
