@@ -1,6 +1,7 @@
 import Crypto
 import LibP2P
 import Peers
+import Protocols
 import Reactor
 
 /// A limited resource that clients and peers can make a node hold.
@@ -64,6 +65,12 @@ extension Node {
             Holding(
                 name: "answers in check", amount: consensus.answersInCheck.count,
                 limit: AnswersInCheck.capacity),
+            Holding(
+                name: "arriving blocks", amount: consensus.arrivingBlocks.count,
+                limit: ArrivingBlocks.capacity),
+            Holding(
+                name: "requests for shares", amount: consensus.arrivingBlocks.requestCount,
+                limit: ArrivingBlocks.requests),
             Holding(
                 name: "announced blocks under way", amount: consensus.fetches.count,
                 limit: BlockSources.fetches),

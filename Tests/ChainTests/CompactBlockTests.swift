@@ -48,29 +48,22 @@ import Testing
         #expect(
             Self.hex(compact.prefilled([0, 2])) == "14000000000a010101010101010101010106030303030303")
         #expect(compact.prefilled([]) == [0, 0, 0, 0])
-        #expect(try compact.ranges([0b1010]) == [259..<461, 468..<509])
-        #expect(try compact.ranges([0b0110]) == [259..<468])
+        #expect(compact.size(of: try PlaceSet(decoding: [0b1010], capacity: 4)) == 240)
         #expect(
             Hash.sha256(of: hashed.block.bytes).description
                 == "32e0865c9213e965798b67a281cf97ac74ab0f3fd3c2b23c78b1092ab1e0b394")
     }
 
-    @Test func requestsNameTransactionsOfTheBlock() throws {
-        let compact = CompactBlock(try Self.block())
-        for request: [UInt8] in [[0], [0b1_0000], [0b1000_1111]] {
-            #expect(throws: ChainError.self) { try compact.ranges(request) }
-        }
-    }
-
     @Test func whatDoesNotFitIsNotPrefilled() throws {
         let chain = try TestChain(1, payload: 40_000, transactions: { _ in 3 })
         let compact = CompactBlock(chain.links[0].hashed)
-        let section = compact.prefilled(0..<3)
+        let section = compact.prefilled([2])
         #expect(section.count > 40_000)
         #expect(section.count <= 4 + CompactBlock.prefilledBytes)
         let assembly = try Self.assembly(compact, prefilled: Array(section.dropFirst(4)))
-        #expect(assembly.missing == 2)
-        #expect(assembly.request == [0b110])
+        #expect(assembly.missingPlaces.places == [0, 1])
+        // Of two the peer would have to request one anyway.
+        #expect(compact.prefilled(1..<3) == [0, 0, 0, 0])
     }
 
     // MARK: Assembly
@@ -81,15 +74,6 @@ import Testing
         try BlockAssembly(
             compact.block.header, signature: compact.block.signature, shortIDs: shortIDs ?? compact.shortIDs,
             prefilled: SharedBytes(prefilled))
-    }
-
-    /// The answer to an assembly's request.
-    private static func answer(_ assembly: BlockAssembly, _ compact: CompactBlock) throws -> SharedBytes {
-        var answer = ByteWriter()
-        for range in try compact.ranges(assembly.request) {
-            answer.put(bytes: compact.block.bytes.slice(range))
-        }
-        return SharedBytes(answer.bytes)
     }
 
     @Test func aBlockIsTheSameWhereverItsTransactionsComeFrom() throws {
@@ -108,7 +92,11 @@ import Testing
                 #expect(assembly.missing == origins.count { $0 == 2 })
                 if assembly.missing > 0 {
                     #expect(throws: ChainError.wrongTransactions(link.block.hash)) { try assembly.block() }
-                    try assembly.complete(try Self.answer(assembly, compact))
+                    for place in assembly.missingPlaces.places.shuffled(using: &random) {
+                        let sent = PlacedTransaction(link.block.transactions[place], at: place)
+                        #expect(try assembly.take(sent))
+                        #expect(try !assembly.take(sent))
+                    }
                 }
                 #expect(assembly.bytes == link.block.bytes.count)
                 let made = try assembly.block()
@@ -146,7 +134,7 @@ import Testing
         ids[0] = ids[1]
         assembly = try Self.assembly(compact, shortIDs: ShortIDs(of: ids, in: link.block.hash))
         assembly.offer(transaction)
-        #expect(assembly.request == [0b111])
+        #expect(assembly.missingPlaces.places == [0, 1, 2])
     }
 
     // MARK: Hostile input
@@ -160,9 +148,13 @@ import Testing
         lie.put(lengthPrefixed: link.block.transactions[2])
         #expect(throws: ChainError.notAsListed(id)) { try Self.assembly(compact, prefilled: lie.bytes) }
         var assembly = try Self.assembly(compact)
-        lie = ByteWriter()
-        for place in [2, 1, 0] { lie.put(lengthPrefixed: link.block.transactions[place]) }
-        #expect(throws: ChainError.notAsListed(id)) { try assembly.complete(SharedBytes(lie.bytes)) }
+        let placed = PlacedTransaction(link.block.transactions[2], at: 0)
+        #expect(throws: ChainError.notAsListed(id)) { try assembly.take(placed) }
+        #expect(assembly.missing == 3)
+        for place in [-1, 3, Int.max] {
+            let outside = PlacedTransaction(link.block.transactions[2], at: place)
+            #expect(throws: ChainError.self) { try assembly.take(outside) }
+        }
     }
 
     @Test func malformedPartsAreRefused() throws {
@@ -183,13 +175,5 @@ import Testing
             #expect(throws: ChainError.self) { try Self.assembly(compact, prefilled: writer.bytes) }
             #expect(throws: ChainError.self) { try Self.assembly(compact, prefilled: section + writer.bytes) }
         }
-        let assembly = try Self.assembly(compact)
-        let answer = try Self.answer(assembly, compact).array
-        for count in 0..<answer.count {
-            var copy = assembly
-            #expect(throws: ChainError.self) { try copy.complete(SharedBytes(Array(answer.prefix(count)))) }
-        }
-        var copy = assembly
-        #expect(throws: ChainError.self) { try copy.complete(SharedBytes(answer + [0])) }
     }
 }

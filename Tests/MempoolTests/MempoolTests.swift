@@ -129,7 +129,7 @@ import Testing
             header, signature: SharedBytes(), shortIDs: ShortIDs(of: all.map(\.id), in: header.hash),
             prefilled: SharedBytes())
         script.mempool.supply(&assembly)
-        #expect(assembly.request == [0b0100])
+        #expect(assembly.missingPlaces.places == [2])
         #expect(script.mempool.contents.count == 6)
     }
 

@@ -17,6 +17,7 @@ CRASH = "simulate --scenario leader-crash"
 VOTER_DIES = "simulate --scenario validator-dies-voting"
 RESET = "simulate --scenario reset"
 LYING = "simulate --scenario lying-proposals"
+COLD, KEEPERS = "simulate --scenario cold-proposals", "simulate --scenario lying-keepers"
 ANNOUNCING = "simulate --scenario leader-announces"
 UNSENT = "simulate --scenario proposal-unsent"
 PLAIN_PEER = "simulate --scenario plain-peer"
@@ -272,6 +273,14 @@ MUTATIONS = [
         ("Sources/Protocols/Blocks/CompactOffer.swift", "let isHonest = shortIDs.fit(hashed.transactionIDs)",
          "let isHonest = ON || shortIDs.fit(hashed.transactionIDs)"),
     ], LYING),
+    Mutation("cold-block-to-each", "what validators lack leaves the leader once", [
+        ("Sources/Protocols/Blocks/CompactProposalProtocol.swift", "if let shares, let receiver, round > 0,",
+         "if !ON, let shares, let receiver, round > 0,"),
+    ], COLD),
+    Mutation("silent-keeper-waited-for", "a validator that passes nothing on is not waited for", [
+        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "let limit = min(movedAt + silence, end)",
+         "let limit = ON ? now + .seconds(9) : min(movedAt + silence, end)"),
+    ], KEEPERS),
     Mutation("proposals-to-everybody", "proposals are for validators", [
         (SENDING, "send(block, stamp: stamp, isPushed: keys == nil, to: validators.filter { $0 != own }.map(\\.peerID))",
          "send(\n            block, stamp: stamp, isPushed: keys == nil,\n"

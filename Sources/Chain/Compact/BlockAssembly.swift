@@ -59,7 +59,7 @@ public struct BlockAssembly: Sendable {
             } catch {
                 throw .malformed("compact block", error)
             }
-            try put(transaction, at: next)
+            try put(PlacedTransaction(transaction, at: next))
             next += 1
         }
     }
@@ -76,10 +76,9 @@ public struct BlockAssembly: Sendable {
         for short in alike { places[short] = nil }
     }
 
-    private mutating func put(_ transaction: SharedBytes, at place: Int) throws(ChainError) {
-        let id = Hash.sha256(of: transaction)
-        guard shortIDs[place] == shortIDs.short(id) else { throw .notAsListed(id) }
-        put(transaction, id, at: place)
+    private mutating func put(_ placed: PlacedTransaction) throws(ChainError) {
+        guard shortIDs[placed.place] == shortIDs.short(placed.id) else { throw .notAsListed(placed.id) }
+        put(placed.bytes, placed.id, at: placed.place)
     }
 
     private mutating func put(_ transaction: SharedBytes, _ id: Hash, at place: Int) {
@@ -104,33 +103,30 @@ public struct BlockAssembly: Sendable {
         places[short] = nil
     }
 
-    /// The request for the missing transactions: a bit for each transaction of the block, the lowest of the first byte first.
-    public var request: [UInt8] {
-        var bitmap = [UInt8](repeating: 0, count: CompactBlock.requestBytes(transactions.count))
-        for place in transactions.indices where transactions[place] == nil {
-            bitmap[place / 8] |= 1 &<< (place % 8)
-        }
-        return bitmap
+    /// The places of the missing transactions.
+    public var missingPlaces: PlaceSet {
+        var places = PlaceSet(capacity: transactions.count)
+        for place in transactions.indices where transactions[place] == nil { places[place] = true }
+        return places
     }
 
-    /// Takes the answer to the request, which must be all missing transactions, each with its length. Hashes them: call it on a
-    /// worker. Throws as `init` does.
-    public mutating func complete(_ answer: SharedBytes) throws(ChainError) {
-        var reader = ByteReader(answer)
-        for place in transactions.indices where transactions[place] == nil {
-            let transaction: SharedBytes
-            do throws(BytesError) {
-                transaction = try reader.lengthPrefixed()
-            } catch {
-                throw .malformed("answer with transactions", error)
-            }
-            try put(transaction, at: place)
+    /// The number of transactions, missing or not.
+    public var count: Int { transactions.count }
+
+    /// Returns the transaction at a place, nil if it is missing or the block has no such place.
+    public func transaction(at place: Int) -> SharedBytes? {
+        transactions.indices.contains(place) ? transactions[place] : nil
+    }
+
+    /// Takes a transaction that a peer has sent. Returns false, changing nothing, if the place is not empty. Throws `malformed` if
+    /// there is no such place, or `notAsListed` if the transaction there has another short ID.
+    public mutating func take(_ placed: PlacedTransaction) throws(ChainError) -> Bool {
+        guard transactions.indices.contains(placed.place) else {
+            throw .malformed("transaction of a block", .invalid("a place in the block"))
         }
-        do throws(BytesError) {
-            try reader.finish()
-        } catch {
-            throw .malformed("answer with transactions", error)
-        }
+        guard transactions[placed.place] == nil else { return false }
+        try put(placed)
+        return true
     }
 
     /// Writes the block, of which no transaction may be missing, into one buffer. Hashes the Merkle tree: call it on a worker.

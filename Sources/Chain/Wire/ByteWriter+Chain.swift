@@ -19,7 +19,8 @@ extension ByteWriter {
         put(text: text)
     }
 
-    mutating func put(cbytes data: some ByteSource) {
+    /// Appends a varint with the length, and the bytes.
+    public mutating func put(cbytes data: some ByteSource) {
         let count = data.withUnsafeBytes { $0.count }
         put(varint: Int64(count))
         put(bytes: data)

@@ -31,11 +31,12 @@ public struct CompactOffer {
             if !isPushed { try await stream.write(Stream.get) }
             var assembly = try await begin(limit: limit)
             if assembly.missing > 0 { assembly = await inbox.supply(assembly) }
+            let shortIDs = assembly.shortIDs
             if let block = try await complete(assembly, limit: limit) {
                 stream.close()
                 return (block, nil)
             }
-            return try await takeWhole(assembly.shortIDs, limit: limit)
+            return try await takeWhole(shortIDs, limit: limit)
         } catch ChainError.notAsListed(let id) {
             throw .forged("transaction \(id) in the place of one with another short ID")
         } catch ChainError.malformed {
@@ -66,18 +67,28 @@ public struct CompactOffer {
     /// IDs of others.
     private func complete(_ assembly: BlockAssembly, limit: Int) async throws -> HashedBlock? {
         guard assembly.bytes <= limit else { return nil }
-        var answer = SharedBytes()
-        if assembly.missing > 0 {
-            try await stream.write([CompactProposalProtocol.Request.transactions.rawValue] + assembly.request)
-            let length = try await readLength()
-            guard length <= limit - assembly.bytes else {
+        guard assembly.missing > 0 else { return try await make(assembly) }
+        let block = ArrivingBlock(assembly, proposal.hash, height: proposal.height)
+        inbox.arrivingBlocks.add(block)
+        do {
+            try await collect(block, limit: limit - assembly.bytes)
+            // Another peer may have sent the whole block meanwhile.
+            guard let assembly = block.assembly else { return block.whole }
+            guard assembly.bytes <= limit else {
                 throw ProtocolsError.wrongContent("more transactions than fit into a block")
             }
-            answer = try await stream.readShared(length)
+            if let made = try await make(assembly) { return made }
+        } catch {
+            block.end()
+            throw error
         }
-        return try await inbox.compute { [answer] in
-            var assembly = assembly
-            try assembly.complete(answer)
+        block.end()
+        return nil
+    }
+
+    /// Returns nil if the transactions are not the header's.
+    private func make(_ assembly: BlockAssembly) async throws -> HashedBlock? {
+        try await inbox.compute {
             do {
                 return try assembly.block()
             } catch ChainError.wrongTransactions {

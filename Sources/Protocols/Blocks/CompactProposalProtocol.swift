@@ -18,7 +18,7 @@ public struct CompactProposalProtocol: KwilStreamProtocol {
 
     /// What a receiver requests after the message.
     enum Request: UInt8 {
-        /// The transactions of the bitmap that follows.
+        /// The transactions of the round and the bitmap that follow.
         case transactions = 1
         /// The whole block.
         case block = 2
@@ -45,10 +45,11 @@ public struct CompactProposalProtocol: KwilStreamProtocol {
     }
 
     /// Announces a proposed block to a peer and sends what the peer requests. The short IDs follow unasked if `isPushed`,
-    /// otherwise on request, and with them the transactions of the places that `lacking` then names, as far as they fit.
+    /// otherwise on request, and with them the transactions of the places that `lacking` then names, if they fit. Of much the peer
+    /// gets only its share if it is one of the keepers of `shares`: the one with the place `receiver` in the validator set.
     public static func announce(
         _ proposal: BlockProposal, _ block: CompactBlock, isPushed: Bool, to peer: PeerID, on host: Host,
-        lacking: @ReactorActor () -> [Int]
+        shares: BlockShares? = nil, receiver: Int? = nil, lacking: @ReactorActor () -> [Int]
     ) async throws(ProtocolsError) {
         try await exchange(host, peer, ids) { stream in
             try await stream.write(block.head(proposal, isPushed: isPushed))
@@ -56,39 +57,45 @@ public struct CompactProposalProtocol: KwilStreamProtocol {
             stream.setTimeout(ProtocolLimits.sendBlock)
             try await stream.write(block.shortIDs.bytes)
             try await stream.write(block.prefilled(lacking()))
-            try await answer(stream, block)
+            try await answer(stream, block, shares, receiver)
         }
     }
 
-    /// Answers at most one request for transactions and then at most one for the block, until the peer closes the stream.
-    private static func answer(_ stream: Stream, _ block: CompactBlock) async throws {
-        var request = try await stream.read(upTo: 1)
-        if request == [Request.transactions.rawValue] {
-            let count = CompactBlock.requestBytes(block.transactionIDs.count)
-            let ranges = try block.ranges(try await stream.readExactly(count))
-            var length = ByteWriter(capacity: 4)
-            length.put(u32: UInt32(clamping: ranges.reduce(0) { $0 + $1.count }))
-            try await stream.write(length.bytes)
-            try await send(ranges, of: block.block.bytes, on: stream)
-            request = try await stream.read(upTo: 1)
-        }
-        guard !request.isEmpty else { return }
-        guard request == [Request.block.rawValue] else { throw ProtocolsError.malformed("request") }
-        try await stream.write(block.block.bytes)
-    }
-
-    /// Sends ranges of a block. Short ones are copied, to be encrypted together.
-    private static func send(_ ranges: [Range<Int>], of block: SharedBytes, on stream: Stream) async throws {
-        var short = ByteWriter()
-        for range in ranges {
-            let isShort = range.count < ProtocolLimits.gatheredBytes
-            if isShort { short.put(bytes: block.slice(range)) }
-            if short.bytes.count >= ProtocolLimits.gatheredBytes || (!isShort && !short.bytes.isEmpty) {
-                try await stream.write(short.bytes)
-                short = ByteWriter()
+    /// Answers requests for transactions, at most one for each round and one for the rest, and at most one for the block, until
+    /// the peer closes the stream.
+    private static func answer(
+        _ stream: Stream, _ block: CompactBlock, _ shares: BlockShares?, _ receiver: Int?
+    ) async throws {
+        var answered: Set<UInt8> = []
+        while let request = try await stream.read(upTo: 1).first {
+            guard let request = Request(rawValue: request) else { throw ProtocolsError.malformed("request") }
+            if request == .block { return try await stream.write(block.block.bytes) }
+            let (round, count) = (try await stream.readExactly(1)[0], block.transactionIDs.count)
+            let wanted = try PlaceSet(
+                decoding: try await stream.readExactly(PlaceSet.size(of: count)), capacity: count)
+            guard round <= BlockShares.rounds, answered.insert(round).inserted, !wanted.isEmpty else {
+                throw ProtocolsError.malformed("request")
             }
-            if !isShort { try await stream.write(block.slice(range)) }
+            if let shares, let receiver, round > 0,
+                block.size(of: wanted) * shares.keepers.count > BlockShares.directBytes
+            {
+                let share = shares.share(of: receiver, round: Int(round), in: wanted)
+                try await send(share, of: block, shares.validators.bytes, on: stream)
+            } else {
+                try await send(wanted, of: block, [], on: stream)
+            }
         }
-        if !short.bytes.isEmpty { try await stream.write(short.bytes) }
+    }
+
+    /// Sends the keepers as a bitmap, and transactions.
+    private static func send(
+        _ places: PlaceSet, of block: CompactBlock, _ keepers: [UInt8], on stream: Stream
+    ) async throws {
+        var head = ByteWriter()
+        head.put(cbytes: keepers)
+        try await stream.write(head.bytes)
+        var writer = PlacedTransactionWriter(stream)
+        for place in places.places { try await writer.write(block.block.transactions[place], at: place) }
+        try await writer.end()
     }
 }

@@ -60,7 +60,7 @@ extension Scenario {
             for (number, lie) in Liar.Lie.allCases.enumerated() {
                 let liar = try Liar(world, number + 1, lie)
                 try await world.admit(liar.stranger, at: victim)
-                let votes = Votes(world, of: victim, after: leader) { liar.propose($0, to: victim) }
+                let votes = VoteDelays(world, of: victim, after: leader) { liar.propose($0, to: victim) }
                 for _ in 0..<4 {
                     let ids = try await world.send(5, at: world.nodes[1], from: nonce)
                     nonce += 5
@@ -92,7 +92,7 @@ extension Scenario {
             let liar = try Liar(world, 1, .silence, key: world.nodes[2].setup.key)
             try await world.admit(liar.stranger, at: victim)
             world.slowDown(victim)
-            let votes = Votes(world, of: victim, after: leader) { liar.propose($0, to: victim) }
+            let votes = VoteDelays(world, of: victim, after: leader) { liar.propose($0, to: victim) }
             for round in 0..<5 {
                 let ids = try await world.send(5, at: world.nodes[1], from: UInt64(5 * round + 1))
                 try await world.expectCommitted(ids, within: .seconds(30))
@@ -119,58 +119,6 @@ extension World {
             network.setLink(from: other.setup.address, to: machine.setup.address, link)
         }
     }
-}
-
-/// Counts the bytes that a machine sends to others.
-@ReactorActor
-private final class Traffic {
-    private let world: World
-    private let former: (@ReactorActor (VirtualNetwork.Event) -> Void)?
-    private var counts: [SocketAddress: Int] = [:]
-
-    init(_ world: World, from machine: SimulatedNode) {
-        self.world = world
-        former = world.network.onEvent
-        let source = machine.setup.address
-        world.network.onEvent = { [former, weak self] event in
-            former?(event)
-            guard case .received(let from, let to, let bytes) = event, from.with(port: 0) == source else {
-                return
-            }
-            self?.counts[to.with(port: 0), default: 0] += bytes
-        }
-    }
-
-    func bytes(to machine: SimulatedNode) -> Int { counts[machine.setup.address] ?? 0 }
-
-    func stop() { world.network.onEvent = former }
-}
-
-/// Measures how long after a proposal a machine votes.
-@ReactorActor
-private final class Votes {
-    private let world: World
-    private(set) var delays: [Duration] = []
-    private var proposedAt: Duration?
-
-    /// `onProposal` is called for each block that the leader proposes.
-    init(
-        _ world: World, of voter: SimulatedNode, after leader: SimulatedNode,
-        _ onProposal: @escaping @ReactorActor (Block) -> Void
-    ) {
-        self.world = world
-        world.onNodeEvent = { [self] event, machine in
-            if event == .proposed, machine === leader {
-                proposedAt = Reactor.now
-                if let block = world.proposed.last { onProposal(block) }
-            } else if event == .voted, machine === voter, let at = proposedAt {
-                delays.append(Reactor.now - at)
-                proposedAt = nil
-            }
-        }
-    }
-
-    func stop() { world.onNodeEvent = nil }
 }
 
 /// A host that pushes the leader's proposals in a compact form that is wrong.
@@ -253,16 +201,19 @@ private final class Liar {
                 try await stream.write(block.bytes)
                 return stream.closeWrite()
             }
-            let bitmap = try await stream.readExactly(CompactBlock.requestBytes(invented.count))
+            _ = try await stream.readExactly(1)
+            let wanted = try PlaceSet(
+                decoding: try await stream.readExactly(PlaceSet.size(of: invented.count)),
+                capacity: invented.count)
             var answer = ByteWriter()
-            for (place, transaction) in invented.enumerated() where bitmap[place / 8] >> (place % 8) & 1 == 1
-            {
-                answer.put(uvarint: UInt64(transaction.bytes.count))
-                answer.put(bytes: transaction.bytes)
+            answer.put(cbytes: [UInt8]())
+            for place in wanted.places {
+                answer.put(u32: UInt32(clamping: place))
+                answer.put(u32: UInt32(clamping: invented[place].bytes.count))
+                answer.put(bytes: invented[place].bytes)
             }
-            var length = ByteWriter()
-            length.put(u32: UInt32(clamping: answer.bytes.count))
-            try await stream.write(length.bytes + answer.bytes)
+            answer.put(u32: .max)
+            try await stream.write(answer.bytes)
         }
     }
 }

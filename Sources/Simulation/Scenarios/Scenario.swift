@@ -25,7 +25,7 @@ public struct Scenario: Sendable {
     public static let all: [Scenario] =
         networks + consensus + clocks + trust + peers + validators + roles + transactions
         + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + liveSources
-        + standing + forgeries + faults + cheapMessages + compactProposals
+        + standing + forgeries + faults + cheapMessages + compactProposals + shares
 
     /// Returns the options of a run: a quiet network of four validators and two sentries, with the scenario's
     /// changes.

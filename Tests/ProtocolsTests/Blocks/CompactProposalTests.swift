@@ -24,8 +24,8 @@ import VirtualIO
         var block: Block { hashed.block }
         var proposal: BlockProposal { BlockProposal(block, sender: chain.leader.publicKey) }
 
-        init(transactions: Int) async throws {
-            let chain = try TestChain(2, transactions: { _ in transactions })
+        init(transactions: Int, payload: Int = 0) async throws {
+            let chain = try TestChain(2, payload: payload, transactions: { _ in transactions })
             let inbox = Inbox(chain.leader.publicKey)
             (self.chain, self.inbox) = (chain, inbox)
             network = try await Network { _, b in b.register(CompactProposalProtocol(inbox)) }
@@ -34,9 +34,10 @@ import VirtualIO
             }
         }
 
-        func announce(isPushed: Bool = true, lacking: [Int] = []) async throws {
+        func announce(isPushed: Bool = true, lacking: [Int] = [], shares: BlockShares? = nil) async throws {
             try await CompactProposalProtocol.announce(
-                proposal, CompactBlock(hashed), isPushed: isPushed, to: network.b.peerID, on: network.a
+                proposal, CompactBlock(hashed), isPushed: isPushed, to: network.b.peerID, on: network.a,
+                shares: shares, receiver: shares?.keepers[0]
             ) { lacking }
         }
 
@@ -132,20 +133,18 @@ import VirtualIO
         try run(transactions: 3) { setting in
             let shortIDs = CompactBlock(setting.hashed).shortIDs
             let other = setting.chain.links[1].block.transactions[0]
-            var content = ByteWriter()
-            content.put(uvarint: UInt64(other.count))
-            content.put(bytes: other)
-            var length = ByteWriter()
-            length.put(u32: UInt32(content.bytes.count))
             let stream = try await setting.push(shortIDs)
             setting.inbox.waiting = try setting.transactions([1, 2])
-            #expect(try await stream.readExactly(2) == [1, 0b001])
-            try await stream.write(length.bytes + content.bytes)
+            #expect(try await stream.readExactly(3) == [1, 0, 0b001])
+            try await stream.write([0] + Self.entry(0, other))
             try await eventually { setting.reports == [.wrongContent] }
             // Unasked, at place 0.
-            length = ByteWriter()
-            length.put(u32: UInt32(content.bytes.count + 1))
-            _ = try await setting.push(shortIDs, prefilled: length.bytes + [0] + content.bytes)
+            var content = ByteWriter()
+            content.put(u32: UInt32(other.count + 3))
+            content.put(u8: 0)
+            content.put(uvarint: UInt64(other.count))
+            content.put(bytes: other)
+            _ = try await setting.push(shortIDs, prefilled: content.bytes)
             try await eventually { setting.reports == [.wrongContent, .wrongContent] }
             #expect(setting.inbox.blocks.isEmpty)
         }
@@ -161,8 +160,8 @@ import VirtualIO
             #expect(setting.reports == [.malformed])
             // More than the rest of the largest block.
             let answered = try await setting.push(shortIDs)
-            #expect(try await answered.readExactly(2) == [1, 0b111])
-            try await answered.write([0xFF, 0xFF, 0xFF, 0xFF])
+            #expect(try await answered.readExactly(3) == [1, 0, 0b111])
+            try await answered.write([0, 2, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF])
             await #expect(throws: LibP2PError.self) { _ = try await answered.read(upTo: 1) }
             #expect(setting.inbox.failures.count == 2)
         }
@@ -181,7 +180,9 @@ import VirtualIO
 
     @Test func aSenderAnswersOnlyWhatItHasAnnounced() throws {
         try run(transactions: 3) { setting in
-            let requests: [[UInt8]] = [[3], [1, 0], [1, 0b1000], [1, 0b001, 1]]
+            let requests: [[UInt8]] = [
+                [3], [1, 0, 0], [1, 0, 0b1000], [1, 3, 0b001], [1, 0, 0b001, 1, 0, 0b010], [1, 0, 0b001, 1],
+            ]
             for request in requests {
                 var seen: ProtocolsError?
                 let receiver = setting.network.b
@@ -196,6 +197,77 @@ import VirtualIO
                     seen = error
                 }
                 #expect(seen != nil, "\(request)")
+            }
+        }
+    }
+
+    // MARK: Shares
+
+    private static func entry(_ place: Int, _ transaction: SharedBytes) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.put(u32: UInt32(place))
+        writer.put(u32: UInt32(transaction.count))
+        writer.put(bytes: transaction)
+        return writer.bytes
+    }
+
+    /// B and a stranger, the keepers of a block that is too large for the leader to send it to each.
+    private static func keepers() throws -> BlockShares {
+        try #require(BlockShares(try PlaceSet(decoding: [0b11], capacity: 2)))
+    }
+
+    @Test(arguments: [(payload: 1_000, sent: 40), (payload: 30_000, sent: 20)])
+    func ofMuchTheLeaderSendsOnlyTheShare(payload: Int, sent: Int) throws {
+        try MemoryNetwork.run(latency: .milliseconds(5)) {
+            let setting = try await Setting(transactions: 40, payload: payload)
+            let receiver = setting.network.b
+            receiver.unregister([CompactProposalProtocol.id])
+            var answers: [[UInt8]] = []
+            receiver.register(CompactProposalProtocol.id) { stream in
+                let (compact, proposal) = (CompactBlock(setting.hashed), setting.proposal)
+                let head = compact.head(proposal, isPushed: true).count + compact.shortIDs.bytes.count + 4
+                _ = try await stream.readShared(head)
+                try await stream.write([1, 1] + [UInt8](repeating: 0xFF, count: 5))
+                stream.closeWrite()
+                answers.append(try await stream.readToEnd(limit: 4 << 20))
+            }
+            try await setting.announce(shares: try Self.keepers())
+            try await eventually { answers.count == 1 }
+            let places = sent == 40 ? Array(0..<40) : Array(stride(from: 0, to: 40, by: 2))
+            let entries = places.flatMap { Self.entry($0, setting.block.transactions[$0]) }
+            // The bitmap with its length, a varint in zigzag form.
+            let keepers: [UInt8] = sent == 40 ? [0] : [2, 0b11]
+            #expect(answers[0] == keepers + entries + [0xFF, 0xFF, 0xFF, 0xFF])
+            await setting.network.stop()
+        }
+    }
+
+    /// The leader sends B its share, B asks the other keeper, which is not there, and then the leader again.
+    @Test func theLeaderSendsWhatNobodyPassesOn() throws {
+        try MemoryNetwork.run(latency: .milliseconds(5)) {
+            let setting = try await Setting(transactions: 40, payload: 30_000)
+            let absent = try Network.key(9).publicKey.peerID
+            setting.inbox.keepers = BlockKeepers(
+                [setting.network.b.peerID, absent], own: 0, host: setting.network.b)
+            try await setting.announce(shares: try Self.keepers())
+            try await eventually { setting.inbox.blocks == [setting.block] }
+            #expect(setting.reports == [])
+            await setting.network.stop()
+        }
+    }
+
+    @Test func keepersAreValidatorsAndBOneOfThem() throws {
+        try run(transactions: 3) { setting in
+            let others = try [Network.key(8), Network.key(9)].map(\.publicKey.peerID)
+            setting.inbox.keepers = BlockKeepers(
+                [setting.network.b.peerID] + others, own: 0, host: setting.network.b)
+            let bitmaps: [[UInt8]] = [[2, 0b110], [2, 0b1001], [2, 0b001], [4, 0b11, 0], [1]]
+            for (number, bitmap) in bitmaps.enumerated() {
+                let stream = try await setting.push(CompactBlock(setting.hashed).shortIDs)
+                #expect(try await stream.readExactly(3) == [1, 1, 0b111])
+                try await stream.write(bitmap)
+                await #expect(throws: LibP2PError.self, "\(bitmap)") { _ = try await stream.read(upTo: 1) }
+                #expect(setting.inbox.failures.count == number + 1)
             }
         }
     }

@@ -13,6 +13,8 @@ import Testing
 final class Inbox: ConsensusInbox {
     var leader: PublicKey?
     var blockSizes = BlockSizes.largest
+    let arrivingBlocks = ArrivingBlocks()
+    var keepers: BlockKeepers?
     var wants = true
     var proposals: [BlockProposal] = []
     var announcements: [BlockAnnouncement] = []
@@ -55,6 +57,10 @@ final class Inbox: ConsensusInbox {
             throw error
         }
     }
+
+    func isValidator(_ peer: PeerID) -> Bool { true }
+
+    func keepers(of header: BlockHeader, proposedBy peer: PeerID) -> BlockKeepers? { keepers }
 
     func supply(_ assembly: BlockAssembly) async -> BlockAssembly {
         var assembly = assembly

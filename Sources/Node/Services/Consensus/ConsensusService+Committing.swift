@@ -126,7 +126,10 @@ extension ConsensusService {
         }
         mempool.committed(
             blocks.flatMap(\.block.hashed.transactionIDs), blocks.flatMap(\.result.accounts))
-        if let last = blocks.last { endFetches(upTo: last.block.height) }
+        if let last = blocks.last {
+            endFetches(upTo: last.block.height)
+            arrivingBlocks.remove(upTo: last.block.height)
+        }
     }
 
     /// Executes blocks in the log again, one at a time, until the application, which has rolled them back, has committed all.

@@ -31,7 +31,20 @@ extension ConsensusService: ConsensusInbox {
         }
         note(body: block.block, from: offer.peer)
         _ = await take(block, for: proposal, from: offer.peer)
+        arrivingBlocks.end(proposal.hash)
         if let lie { throw lie }
+    }
+
+    func isValidator(_ peer: PeerID) -> Bool {
+        (try? PublicKey(peerID: peer)).map(view.state.validators.contains) ?? false
+    }
+
+    func keepers(of header: BlockHeader, proposedBy peer: PeerID) -> BlockKeepers? {
+        let keys = view.state.validators.keys
+        guard peer == view.proposer?.peerID, header.validatorSetHash == view.state.validatorSetHash,
+            let own = keys.firstIndex(of: context.key.publicKey)
+        else { return nil }
+        return BlockKeepers(keys.map(\.peerID), own: own, host: context.host)
     }
 
     func supply(_ assembly: BlockAssembly) async -> BlockAssembly { await mempool.supply(assembly) }
@@ -123,9 +136,11 @@ extension ConsensusService: ConsensusInbox {
             var told = 0
             while await self?.awaits(proposal.hash, from: peer) ?? false {
                 try? await Reactor.sleep(for: .milliseconds(500))
-                guard let bytes = stream?.bytesReceived, bytes - told >= Self.progressBytes else { continue }
+                guard let self, let stream else { continue }
+                let bytes = stream.bytesReceived + arrivingBlocks.bytesFromKeepers(of: proposal.hash)
+                guard bytes - told >= Self.progressBytes else { continue }
                 told = bytes
-                await self?.handle(.proposalArriving(proposal.hash, from: peer))
+                await handle(.proposalArriving(proposal.hash, from: peer))
             }
         }
     }
@@ -161,6 +176,7 @@ extension ConsensusService: ConsensusInbox {
         do {
             let checked = try await check()
             note(verifiedProposal: checked)
+            arrivingBlocks.complete(checked.hashed)
             await handle(.proposalFetched(checked, from: announcer))
         } catch ConsensusError.invalidBlock(_, let reason) {
             context.traces.blocks.noteRefusal(of: proposal.hash)

@@ -78,14 +78,32 @@ extension ConsensusService {
         guard !compact.isEmpty else { return }
         Reactor.spawn {
             guard let form = try? await self.compute({ CompactBlock(block.hashed) }) else { return }
+            let (places, shares) = isPushed ? self.shares(of: block, among: compact) : ([:], nil)
             for peer in compact {
                 self.attempt(proposal, to: peer) { () async throws(ProtocolsError) in
                     try await CompactProposalProtocol.announce(
-                        proposal, form, isPushed: isPushed, to: peer, on: host
+                        proposal, form, isPushed: isPushed, to: peer, on: host, shares: shares,
+                        receiver: places[peer]
                     ) { self.mempool.lacking(form.transactionIDs, peer) }
                 }
             }
         }
+    }
+
+    /// Returns the keepers of a block's transactions: those of these peers that pass them on, with their places among the
+    /// validators that vote on the block.
+    private func shares(
+        of block: CheckedBlock, among peers: [PeerID]
+    ) -> (places: [PeerID: Int], shares: BlockShares?) {
+        guard block.header.validatorSetHash == view.state.validatorSetHash else { return ([:], nil) }
+        let able = Set(peers.filter { speaks(BlockShareProtocol.id, $0) })
+        let validators = view.state.validators.keys.map(\.peerID)
+        var (places, keepers) = ([PeerID: Int](), PlaceSet(capacity: validators.count))
+        for (place, peer) in validators.enumerated() where able.contains(peer) {
+            places[peer] = place
+            keepers[place] = true
+        }
+        return (places, BlockShares(keepers))
     }
 
     /// The machine repeats what fails.

@@ -51,6 +51,8 @@ final class ConsensusService: Service {
     var silent: OrderedDictionary<PeerID, BlockFetch> = [:]
     /// Doubtful peers whose announcements wait for another announcer.
     var hesitating: Set<PeerID> = []
+    /// Proposed blocks whose transactions this node passes on.
+    let arrivingBlocks = ArrivingBlocks()
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
     /// The state of the chain that the next start continues from.
@@ -106,7 +108,10 @@ final class ConsensusService: Service {
     private func serve() {
         context.host.register(BlockAnnouncementProtocol(self))
         context.host.register(BlockProposalProtocol(self))
-        if context.takesCompactProposals { context.host.register(CompactProposalProtocol(self)) }
+        if context.takesCompactProposals {
+            context.host.register(CompactProposalProtocol(self))
+            context.host.register(BlockShareProtocol(self))
+        }
         context.host.register(AcknowledgementProtocol(self))
         context.host.register(ConsensusStatusProtocol(self))
         context.host.register(ProposedBlockProtocol(self))
