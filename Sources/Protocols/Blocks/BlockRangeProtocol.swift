@@ -143,11 +143,10 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
                     if stream.bytesWaiting < infoCount + contentCount, let blocks = arrived.take() {
                         await take(.blocks(blocks))
                     }
-                    let info = try await stream.readBlock(infoCount, idle: patience.idle) { filled in
+                    let (info, content) = try await readParts(
+                        stream, infoCount, contentCount, idle: patience.idle
+                    ) { filled in
                         await take(.progress(bytes: filled))
-                    }
-                    let content = try await stream.readBlock(contentCount, idle: patience.idle) { filled in
-                        await take(.progress(bytes: infoCount + filled))
                     }
                     let block = RangeBlock(
                         height: height, commitInfo: info, content: content, blockCount: blockCount,
@@ -183,7 +182,35 @@ public struct BlockRangeProtocol: KwilStreamProtocol {
         }
     }
 
+    /// Reads a block's commit info and content. While more of a large one is coming, `progress` is told how many bytes have come.
+    private static func readParts(
+        _ stream: Stream, _ infoCount: Int, _ contentCount: Int, idle: Duration,
+        progress: @ReactorActor (Int) async -> Void
+    ) async throws -> (commitInfo: SharedBytes, content: SharedBytes) {
+        let whole = infoCount + contentCount
+        if whole <= smallContent, stream.bytesWaiting >= whole {
+            // For a small block, reads take longer than what they read.
+            let both = try await stream.readShared(whole)
+            return (both.slice(0..<infoCount), both.slice(infoCount..<whole))
+        }
+        let info = try await stream.readBlock(infoCount, idle: idle, progress: progress)
+        let content = try await stream.readBlock(contentCount, idle: idle) { filled in
+            await progress(infoCount + filled)
+        }
+        return (info, content)
+    }
+
     private static func readHeader(_ stream: Stream, isFirst: Bool) async throws -> BlockRangeHeader {
+        // Nothing follows an end, so what is long enough for a block's header is one. Bytes before the first may be an answer to
+        // the offer of the protocol.
+        if !isFirst, stream.bytesWaiting >= BlockRangeHeader.blockSize {
+            let bytes = try await stream.readExactly(BlockRangeHeader.blockSize)
+            guard BlockRangeHeader.rest(of: bytes) == BlockRangeHeader.blockSize - BlockRangeHeader.endSize
+            else {
+                throw ProtocolsError.malformed("block range")
+            }
+            return try BlockRangeHeader(decoding: bytes)
+        }
         var first = try await stream.read(upTo: BlockRangeHeader.endSize)
         if first.isEmpty {
             throw isFirst ? ProtocolsError.busy : ProtocolsError.stream(.endOfStream)

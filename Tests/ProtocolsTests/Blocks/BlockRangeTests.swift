@@ -188,7 +188,11 @@ import Testing
     @Test func whatNoServerMaySendIsALie() async throws {
         try await Reactor.run {
             let giant = UInt32(ChainLimits.blockBytes)
+            let block = self.header(1, (0, 1, 1)) + [0]
             let answers: [[UInt8]] = [
+                block + [7] + [UInt8](repeating: 0, count: 21),
+                // An end, and something after it.
+                block + [UInt8](repeating: 0, count: 22),
                 [7] + [UInt8](repeating: 0, count: 21),
                 [0, 9] + [UInt8](repeating: 0, count: 8),
                 self.header(2, (0, 1, 1)), self.header(-1, (0, 1, 1)),

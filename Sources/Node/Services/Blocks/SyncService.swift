@@ -17,11 +17,16 @@ final class SyncService: Service {
 
     /// The size of a block, in bytes, up to which it is verified together with others.
     private nonisolated static let smallBlock = 32 << 10
+    /// The number of small blocks, or of as many bytes of large ones, that are verified at once, for each thread: some 20 ms of
+    /// work, so that the threads have enough to do when the reactor has to wait for a processor.
+    private nonisolated static let atOnce = 256
 
     /// Blocks that are verified together.
     private struct Unverified {
         let checks: [Planner.Check]
         let arrival: Duration
+
+        var cost: Int { checks.reduce(0) { $0 + max($1.size / SyncService.smallBlock, 1) } }
     }
 
     private let context: NodeContext
@@ -56,8 +61,8 @@ final class SyncService: Service {
         self.context = context
         self.consensus = consensus
         self.peers = peers
-        // While some threads verify the last pieces of one block, the others begin with the next.
-        unverified = VerificationQueue(places: 2 * (context.checks.kind.threads + 1))
+        // One more thread helps with jobs of high priority.
+        unverified = VerificationQueue(limit: Self.atOnce * (context.checks.kind.threads + 1))
         let state = consensus.view.state
         driver = ReactorMachineDriver(
             Planner(tip: state.height), wallClock: context.wallClock,
@@ -245,10 +250,10 @@ final class SyncService: Service {
     }
 
     private func verifyNext() {
-        while let next = unverified.enter() {
+        while let next = unverified.begin(cost: \.cost) {
             Reactor.spawn {
                 await self.verify(next)
-                self.unverified.leave()
+                self.unverified.end(cost: next.cost)
                 self.verifyNext()
             }
         }

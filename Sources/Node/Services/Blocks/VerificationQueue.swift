@@ -1,16 +1,17 @@
 /// What waits to be verified, the lowest height first, and how much is being verified.
 ///
-/// Threads take turns at whatever is being verified, so all of it ends at about the same time. With few places, blocks are
-/// ready in the order in which the chain needs them, and storage works on the first while the next are verified; with one for
-/// each block, none would be ready before the last. A vote shares the threads with few blocks, too.
+/// Threads take turns at whatever is being verified, so all of it ends at about the same time. With a limit, blocks are ready in
+/// the order in which the chain needs them, and storage works on the first while the next are verified; without one, none would
+/// be ready before the last. A vote shares the threads with fewer blocks, too.
 struct VerificationQueue<Item> {
     /// Whether the height goes down from one to the next.
     private var waiting: [(height: Int64, item: Item)] = []
-    private var taken = 0
-    private let places: Int
+    /// The cost of what is being verified.
+    private var cost = 0
+    private let limit: Int
 
-    /// An empty queue that lets so many items be verified at once, at least one.
-    init(places: Int) { self.places = max(places, 1) }
+    /// An empty queue from which items are taken while those that are being verified cost less than `limit`.
+    init(limit: Int) { self.limit = limit }
 
     /// The number of items that wait.
     var count: Int { waiting.count }
@@ -21,15 +22,15 @@ struct VerificationQueue<Item> {
         waiting.insert((height, item), at: place)
     }
 
-    /// Takes the lowest item and a place, if there are both. `leave` must follow.
-    mutating func enter() -> Item? {
-        guard taken < places, let next = waiting.popLast() else { return nil }
-        taken += 1
+    /// Takes the lowest item, if there is one and the limit is not reached. `end` with the same cost must follow.
+    mutating func begin(cost: (Item) -> Int) -> Item? {
+        guard self.cost < limit, let next = waiting.popLast() else { return nil }
+        self.cost += cost(next.item)
         return next.item
     }
 
-    /// Gives a place back.
-    mutating func leave() { taken -= 1 }
+    /// Notes that an item of this cost has been verified.
+    mutating func end(cost: Int) { self.cost -= cost }
 
     /// Forgets items that no longer need to be verified.
     mutating func removeAll(where isUnwanted: (Item) -> Bool) { waiting.removeAll { isUnwanted($0.item) } }
