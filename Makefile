@@ -58,6 +58,8 @@ test: setup lint
 	@# Most end-to-end tests wait. The mutations use the processors that they leave idle.
 	$(MAKE) -j 2 e2e-growth mutations
 	$(MAKE) fuzz-sql simulate SEEDS=1-150
+	@# The checks of the model of spreading.
+	/usr/bin/python3 perf/bench --only spreading --short >.build/spreading.log || { tail -n 20 .build/spreading.log; exit 1; }
 
 # The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. Tests/Sanitizers
 # explains Swift's locks to ThreadSanitizer and lists the suppressed leaks. ARGS="--filter HTTPTests" runs these suites and no

@@ -45,9 +45,9 @@ def add_options(parser):
     parser.add_argument("--nodes", type=several(int), metavar="NUMBER,...",
                         help="nodes of propagation, the leader included (default 4,8 for goodput, else 5,9,17)")
     parser.add_argument("--links", type=several(link), metavar="RATE,...",
-                        help="bandwidths of propagation's links (default 100mbit,1gbit)")
+                        help="bandwidths of propagation's links (default 100mbit,1gbit); spreading takes the first")
     parser.add_argument("--blocks", type=several(int), metavar="BYTES,...",
-                        help="sizes of propagation's blocks (default 65536,1048576,6291456,33554432)")
+                        help="sizes of propagation's blocks (default 65536,1048576,6291456,33554432); spreading takes the first")
 
 
 def run(options, output):

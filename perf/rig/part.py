@@ -13,6 +13,8 @@ class Figure:
     # The maximum at the largest size on a machine with two cores, or the minimum if more is better; None for none.
     target: float | None = None
     is_more_better: bool = False
+    # Whether the picture shows it.
+    is_drawn: bool = True
 
 
 @dataclasses.dataclass
@@ -42,6 +44,12 @@ class Part:
     def measure(self, size):
         """Returns each figure's value at a size. The sizes come in ascending order."""
         raise NotImplementedError
+
+    def show(self, size, found):
+        """Prints what has been measured at a size."""
+        print(f"  {size:>12,} {self.unit}: "
+              + ", ".join(f"{figure.name} {found[key]:.4g} {figure.unit}".rstrip() for key, figure in self.figures.items()),
+              flush=True)
 
     def end(self):
         """Called after the last size, also if a measurement failed."""

@@ -5,7 +5,7 @@ import math
 
 WIDTH, PANEL = 560, 220
 LEFT, RIGHT, TOP, BOTTOM, LINE = 70, 20, 34, 44, 16
-COLOURS = ["#1b6ca8", "#c0392b", "#2e7d32", "#8e44ad", "#b9770e", "#424949"]
+COLOURS = ["#1b6ca8", "#c0392b", "#2e7d32", "#8e44ad", "#b9770e", "#424949", "#17a2a2", "#e377c2", "#7f7f1f", "#000000"]
 
 
 def ticks(least, most):
@@ -30,7 +30,7 @@ def points(sizes, figure):
     return [(size, value) for size, value in zip(sizes, figure["values"]) if value > 0]
 
 
-def panel(record, figures, top):
+def panel(record, figures, top, has_legend):
     """The lines of a panel that begins at a height, and its own height."""
     sizes = record["sizes"]
     values = [value for figure in figures for _, value in points(sizes, figure)]
@@ -54,21 +54,24 @@ def panel(record, figures, top):
         way = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         lines.append(f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in spots]
-        foot = base + BOTTOM + LINE * index
-        lines.append(f'<rect x="{LEFT}" y="{foot}" width="10" height="10" fill="{colour}"/>'
-                     f'<text x="{LEFT + 16}" y="{foot + 9}">{html.escape(figure["name"])}</text>')
-    return lines, PANEL + BOTTOM + LINE * len(figures)
+        if has_legend:
+            foot = base + BOTTOM + LINE * index
+            lines.append(f'<rect x="{LEFT}" y="{foot}" width="10" height="10" fill="{colour}"/>'
+                         f'<text x="{LEFT + 16}" y="{foot + 9}">{html.escape(figure["name"])}</text>')
+    return lines, PANEL + BOTTOM + LINE * (len(figures) if has_legend else 0)
 
 
 def draw(record):
-    """Returns the picture of a part's record."""
+    """Returns the picture of a part's record. Neighbouring panels with figures of the same names share a legend."""
     groups = {}
     for figure in record["figures"]:
-        if points(record["sizes"], figure):
+        if figure.get("drawn", True) and points(record["sizes"], figure):
             groups.setdefault(figure["unit"], []).append(figure)
     lines, height = [], 20
-    for figures in groups.values():
-        drawn, more = panel(record, figures, height + TOP)
+    panels = list(groups.values())
+    for figures, after in zip(panels, [*panels[1:], []]):
+        has_legend = [figure["name"] for figure in figures] != [figure["name"] for figure in after]
+        drawn, more = panel(record, figures, height + TOP, has_legend)
         lines += drawn
         height += TOP + more
     return "\n".join([

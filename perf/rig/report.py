@@ -23,14 +23,13 @@ def measured(part, sizes):
         found = part.measure(size)
         for key in part.figures:
             values[key].append(found[key])
-        print(f"  {size:>12,} {part.unit}: "
-              + ", ".join(f"{figure.name} {found[key]:.4g} {figure.unit}".rstrip() for key, figure in part.figures.items()),
-              flush=True)
+        part.show(size, found)
     return {
         "part": part.name, "title": part.title, "size": part.unit, "sizes": sizes,
         "figures": [{"name": figure.name, "unit": figure.unit, "values": values[key],
                      "ratio": values[key][-1] / values[key][0] if values[key][0] else None,
-                     "largest_ratio": figure.ratio, "target": figure.target, "more_is_better": figure.is_more_better}
+                     "largest_ratio": figure.ratio, "target": figure.target, "more_is_better": figure.is_more_better,
+                     "drawn": figure.is_drawn}
                     for key, figure in part.figures.items()],
     }
 
