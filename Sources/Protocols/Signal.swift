@@ -24,4 +24,11 @@ final class Signal {
         precondition(waiter == nil)
         await withCheckedContinuation { waiter = $0 }
     }
+
+    /// Waits until it is fired, or until a time of the reactor.
+    func wait(until deadline: Duration) async {
+        let timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { self.fire() }
+        await wait()
+        timer.cancel()
+    }
 }

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 import urllib.request
 
 from rig.chain import CHAIN_ID, run
-from rig.node import Client, Node, until
+from rig.node import Client, Node, node_id, until
 from rpcbench import signing
 from rpcbench.part import Failure
 
@@ -57,7 +56,7 @@ class Network:
         keys = [os.path.join(self.directory, f"key-{index}.json") for index in range(len(wires.hosts))]
         for key in keys:
             run(space.apus, "key", "new", key)
-        ids = [self.node_id(space.apus, key) for key in keys]
+        ids = [node_id(space.apus, key) for key in keys]
         genesis = None
         for index, (host, key) in enumerate(zip(wires.hosts, keys)):
             root = os.path.join(self.directory, host.name)
@@ -69,14 +68,9 @@ class Network:
             node = Node(space.apus, root, host)
             for name, value in {**settings, **(dict(of_validators) if index else {})}.items():
                 node.set(name, value)
-            serve_metrics(node)
+            node.set("enabled", True, "metrics")
             self.nodes.append(node)
         self.leader, self.validators = self.nodes[0], self.nodes[1:]
-
-    @staticmethod
-    def node_id(apus, key):
-        shown = subprocess.run([apus, "key", "show", key, "--json"], check=True, capture_output=True, text=True)
-        return json.loads(shown.stdout)["node_id"]
 
     @staticmethod
     def complete(path, ids, block_bytes):
@@ -149,16 +143,6 @@ def reading(client):
     clock = client.call("apus.clock", {})["result"]["clock_ns"]
     end = time.monotonic_ns()
     return end - begin, clock - (begin + end) // 2
-
-
-def serve_metrics(node):
-    """Makes a node serve metrics on its own host."""
-    with open(node.configuration) as file:
-        text, count = re.subn(r"(\[metrics\][^\[]*?\n#? ?enabled = )false", r"\1true", file.read())
-    if count != 1:
-        raise Failure(f"{node.configuration} has no metrics")
-    with open(node.configuration, "w") as file:
-        file.write(text)
 
 
 def transaction_traffic(node):

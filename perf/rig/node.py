@@ -26,6 +26,12 @@ def until(condition, failure, pause=0.01):
         time.sleep(pause)
 
 
+def node_id(apus, key):
+    """The node ID of a key file."""
+    shown = subprocess.run([apus, "key", "show", key, "--json"], check=True, capture_output=True, text=True)
+    return json.loads(shown.stdout)["node_id"]
+
+
 class Node:
     """A node with the root directory `root`, stopped at first. `seconds` is the time until its last start was answered.
 
@@ -46,10 +52,11 @@ class Node:
             file.write(text)
         self.p2p = f"127.0.0.1:{p2p}"
 
-    def set(self, key, value):
-        """Sets a key whose name is the only one of its kind in the configuration."""
+    def set(self, key, value, section=""):
+        """Sets a key: of a section, or the only one with this name in the configuration."""
+        within = rf"(?<=^\[{section}\]\n)((?:(?!\[).*\n)*?)" if section else "()"
         with open(self.configuration) as file:
-            text, count = re.subn(rf"(?m)^#? ?{key} = .*", f"{key} = {json.dumps(value)}", file.read())
+            text, count = re.subn(rf"(?m){within}^#? ?{key} = .*", rf"\g<1>{key} = {json.dumps(value)}", file.read())
         if count != 1:
             raise Failure(f"{self.configuration} has {count} lines with {key}")
         with open(self.configuration, "w") as file:
@@ -93,9 +100,7 @@ class Node:
     @property
     def node_id(self):
         """The node ID, by which peers name it; of a stopped node too."""
-        shown = subprocess.run(
-            [self.apus, "key", "show", os.path.join(self.root, "nodekey.json"), "--json"], check=True, capture_output=True, text=True)
-        return json.loads(shown.stdout)["node_id"]
+        return node_id(self.apus, os.path.join(self.root, "nodekey.json"))
 
     def call(self, method, parameters):
         """Returns the result of a call."""

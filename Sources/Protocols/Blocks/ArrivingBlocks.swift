@@ -53,7 +53,7 @@ public final class ArrivingBlocks {
     /// Ends what has not been completed: the block's announcer has failed.
     public func end(_ block: Hash) { blocks[block]?.end() }
 
-    /// Removes blocks of committed heights. Requests that are being answered continue.
+    /// Removes blocks of committed heights. Requests that are being answered get what is here.
     public func remove(upTo height: Int64) {
         for (hash, block) in blocks where block.height <= height {
             blocks[hash] = nil
@@ -75,9 +75,7 @@ public final class ArrivingBlocks {
     private func wait(for hash: Hash) async {
         let signal = Signal()
         waiting[hash, default: []].append(signal)
-        let timer = Reactor.schedule(after: Self.patience) { signal.fire() }
-        await signal.wait()
-        timer.cancel()
+        await signal.wait(until: Reactor.now + Self.patience)
         waiting[hash]?.removeAll { $0 === signal }
         if waiting[hash]?.isEmpty ?? false { waiting[hash] = nil }
     }

@@ -121,9 +121,7 @@ private final class KeeperRequests {
             if block.bytesFromKeepers > bytes { (bytes, movedAt) = (block.bytesFromKeepers, now) }
             let limit = min(movedAt + silence, end)
             guard now < limit else { return giveUp() }
-            let timer = Reactor.schedule(after: limit - now) { [signal] in signal.fire() }
-            await signal.wait()
-            timer.cancel()
+            await signal.wait(until: limit)
         }
     }
 

@@ -23,7 +23,7 @@ public final class TransactionExchange: TransactionInbox {
     private nonisolated static let newest = 1_024
     private var requests = TransactionRequests(seed: Reactor.random())
     private var spreading = TransactionSpreading()
-    private var spreadingTimer: Timer?
+    private var spreadingTimer = DeadlineTimer()
     private let gate: BulkGate
     /// In the order in which the peers connected.
     private var announcers: OrderedDictionary<PeerID, TransactionAnnouncer> = [:]
@@ -68,7 +68,7 @@ public final class TransactionExchange: TransactionInbox {
         ])
         isStopped = true
         timer?.cancel()
-        spreadingTimer?.cancel()
+        spreadingTimer.cancel()
         for announcer in announcers.values { announcer.stop() }
         announcers = [:]
         held = HeldAnnouncements()
@@ -120,7 +120,7 @@ public final class TransactionExchange: TransactionInbox {
         for (peer, announcer) in announcers where !announcer.speaksBatches || source.follows(peer) {
             announcer.announce(ids)
         }
-        startSpreadingTimer()
+        armSpreadingTimer()
     }
 
     /// How many transactions only one peer has been told of, and the most that may be.
@@ -129,13 +129,13 @@ public final class TransactionExchange: TransactionInbox {
     /// A peer has been sent transactions that it requested.
     func sent(_ ids: [Hash], to peer: PeerID) { spreading.sent(ids, to: peer, now: Reactor.now) }
 
-    private func startSpreadingTimer() {
-        guard spreadingTimer?.isPending != true, !isStopped, let deadline = spreading.deadline else { return }
-        spreadingTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
+    private func armSpreadingTimer() {
+        guard !isStopped else { return }
+        spreadingTimer.arm(at: spreading.deadline) { [weak self] in
             guard let self else { return }
             let due = spreading.expire(now: Reactor.now)
             Reactor.spawn { for share in due { await self.tellOthers(share) } }
-            startSpreadingTimer()
+            armSpreadingTimer()
         }
     }
 
