@@ -63,12 +63,19 @@ import Testing
     }
 
     /// What one keeper has not passed on, all others share.
-    @Test func theSecondKeeperIsAnotherOne() throws {
+    @Test func laterKeepersAreOthers() throws {
         let shares = try #require(BlockShares(Self.set([0, 1, 2, 3, 4], of: 5)))
         let all = Self.set(Array(0..<100), of: 100)
         #expect(shares.share(of: 3, round: 1, in: all).places == Array(stride(from: 3, to: 100, by: 5)))
         let lost = shares.share(of: 3, round: 1, in: all)
         #expect([0, 1, 2, 4].allSatisfy { shares.share(of: $0, round: 2, in: lost).places.count == 5 })
         #expect(shares.share(of: 3, round: 2, in: lost).isEmpty)
+        for place in 0..<100 {
+            #expect(Set((1...3).map { shares.keeper(of: place, round: $0) }).count == 3)
+        }
+        // By hand, from docs/wire.md.
+        for (place, keepers) in [(23, [3, 4, 0]), (7, [2, 4, 0]), (19, [4, 3, 0])] {
+            #expect((1...3).map { shares.keeper(of: place, round: $0) } == keepers)
+        }
     }
 }

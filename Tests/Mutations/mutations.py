@@ -278,8 +278,8 @@ MUTATIONS = [
          "if !ON, let shares, let receiver, round > 0,"),
     ], COLD),
     Mutation("silent-keeper-waited-for", "a validator that passes nothing on is not waited for", [
-        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "let limit = min(movedAt + silence, end)",
-         "let limit = ON ? now + .seconds(9) : min(movedAt + silence, end)"),
+        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "guard now < min(limit, end) else { return giveUp() }\n            await signal.wait(until: min(limit, end))",
+         "guard ON || now < min(limit, end) else { return giveUp() }\n            await signal.wait(until: ON ? now + .seconds(9) : min(limit, end))"),
     ], KEEPERS),
     Mutation("proposals-to-everybody", "proposals are for validators", [
         (SENDING, "send(block, stamp: stamp, isPushed: keys == nil, to: validators.filter { $0 != own }.map(\\.peerID))",

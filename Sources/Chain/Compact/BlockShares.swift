@@ -1,10 +1,10 @@
 /// Which validators, the *keepers*, get which transactions of a large block from the leader, to pass them on to the others
 /// (docs/protocols.md, "Shares").
 ///
-/// The share of a keeper depends on the round: the second one is for what a keeper has not passed on in the first.
+/// The share of a keeper depends on the round: each is for what the keepers of the rounds before have not passed on.
 public struct BlockShares: Hashable, Sendable {
     /// The number of rounds. What is missing after them, the leader sends itself.
-    public static let rounds = 2
+    public static let rounds = 3
     /// What the leader sends to each validator directly, in bytes over all validators: sending it takes about as long as a
     /// round trip to a keeper.
     public static let directBytes = 1 << 20
@@ -21,13 +21,13 @@ public struct BlockShares: Hashable, Sendable {
         guard keepers.count > 1 else { return nil }
     }
 
-    /// Returns the keeper of a transaction, as its place in the validator set. `round` begins with 1. The second keeper is another
-    /// one than the first, and those of a share are all the others.
+    /// Returns the keeper of a transaction, as its place in the validator set. `round` begins with 1. Each round has another keeper
+    /// as far as there are enough, and those of what one keeper has not passed on are all the others.
     public func keeper(of place: Int, round: Int) -> Int {
         let count = keepers.count
         let first = place % count
         guard round > 1 else { return keepers[first] }
-        return keepers[(first + 1 + place / count % (count - 1)) % count]
+        return keepers[(first + 1 + (place / count + round - 2) % (count - 1)) % count]
     }
 
     /// Returns the transactions of `wanted` that belong to a keeper's share.

@@ -40,8 +40,11 @@ public final class ArrivingBlock {
     /// The places of the missing transactions.
     var missing: PlaceSet { assembly?.missingPlaces ?? PlaceSet(capacity: count) }
 
+    /// The number of missing transactions.
+    var missingCount: Int { assembly?.missing ?? 0 }
+
     /// Whether no transaction is missing.
-    var isComplete: Bool { assembly.map { $0.missing == 0 } ?? true }
+    var isComplete: Bool { missingCount == 0 }
 
     private func transaction(at place: Int) -> SharedBytes? {
         if let whole { whole.block.transactions[place] } else { assembly?.transaction(at: place) }

@@ -26,7 +26,7 @@ extension CompactOffer {
     private func collect(
         _ block: ArrivingBlock, _ round: Int, _ keepers: BlockKeepers, limit: Int
     ) async throws {
-        let (wanted, asked) = (block.missing, Reactor.now)
+        let wanted = block.missing
         guard let shares = try await request(wanted, round: round, validators: keepers.validators.count)
         else {
             return try await readRest(block, limit: limit)
@@ -41,7 +41,7 @@ extension CompactOffer {
         }
         let own = shares.share(of: keepers.own, round: round, in: wanted)
         try await stream.readPlaced(own, limit: limit, inbox) { try block.take($0, fromKeeper: false) }
-        await others.wait(ownTook: Reactor.now - asked)
+        await others.wait()
     }
 
     /// Requests transactions. Returns the shares of which the announcer sends this node's one; nil if it sends all.
@@ -72,8 +72,9 @@ extension CompactOffer {
 /// This node's requests to other validators for their shares of a block.
 @ReactorActor
 private final class KeeperRequests {
-    /// How long nothing may come after this node's own share has, beyond a quarter of the time that the share took.
-    static let silence = Duration.milliseconds(250)
+    /// How long to wait for more, beyond a quarter of the time that most has taken. Measured in a model
+    /// (docs/decisions/spreading.md).
+    static let patience = Duration.milliseconds(250)
     /// How much longer than this node's own share the others may take.
     static let delay = Duration.milliseconds(500)
 
@@ -81,6 +82,8 @@ private final class KeeperRequests {
     private let keepers: BlockKeepers
     private let inbox: any ConsensusInbox
     private let signal = Signal()
+    private let began = Reactor.now
+    private let wanted: Int
     /// How many keepers have been asked.
     private var asked = 0
     /// Those that have not answered yet.
@@ -88,6 +91,7 @@ private final class KeeperRequests {
 
     init(_ block: ArrivingBlock, from keepers: BlockKeepers, _ inbox: any ConsensusInbox) {
         (self.block, self.keepers, self.inbox) = (block, keepers, inbox)
+        wanted = block.missingCount
         block.watch(signal)
     }
 
@@ -112,16 +116,22 @@ private final class KeeperRequests {
         }
     }
 
-    /// Waits until all have answered, or those that have not are too slow.
-    func wait(ownTook time: Duration) async {
-        let (silence, end) = (Self.silence + time / 4, Reactor.now + Self.delay + time)
-        var (bytes, movedAt) = (block.bytesFromKeepers, Reactor.now)
+    /// Waits until all have answered, or those that have not are too slow. This node's own share has come.
+    func wait() async {
+        let now = Reactor.now
+        let (silence, end) = (Self.patience + (now - began) / 4, now + Self.delay + (now - began))
+        var (missing, limit, isMostHere) = (block.missingCount, now + silence, false)
         while !block.isComplete, !running.isEmpty {
             let now = Reactor.now
-            if block.bytesFromKeepers > bytes { (bytes, movedAt) = (block.bytesFromKeepers, now) }
-            let limit = min(movedAt + silence, end)
-            guard now < limit else { return giveUp() }
-            await signal.wait(until: limit)
+            if !isMostHere, block.missingCount < missing {
+                (missing, limit) = (block.missingCount, now + silence)
+            }
+            if !isMostHere, block.missingCount * 4 <= wanted {
+                isMostHere = true
+                limit = now + Self.patience + (now - began) / 4
+            }
+            guard now < min(limit, end) else { return giveUp() }
+            await signal.wait(until: min(limit, end))
         }
     }
 

@@ -181,7 +181,7 @@ import VirtualIO
     @Test func aSenderAnswersOnlyWhatItHasAnnounced() throws {
         try run(transactions: 3) { setting in
             let requests: [[UInt8]] = [
-                [3], [1, 0, 0], [1, 0, 0b1000], [1, 3, 0b001], [1, 0, 0b001, 1, 0, 0b010], [1, 0, 0b001, 1],
+                [3], [1, 0, 0], [1, 0, 0b1000], [1, 4, 0b001], [1, 0, 0b001, 1, 0, 0b010], [1, 0, 0b001, 1],
             ]
             for request in requests {
                 var seen: ProtocolsError?
