@@ -21,8 +21,8 @@ RELAYED = 16
 def compared():
     """The strategies that each condition compares."""
     return [
-        Plain(), Compact(), Tree(2), Tree(4), Shares(), Shares(remembers=True, name="shares that remember"),
-        Shares(fan_out=RELAYED), Coded(1.25, beyond=RELAYED), Coded(1.5, beyond=RELAYED)]
+        Plain(), Compact(), Tree(2), Tree(4), Shares(), Shares(remembers="skip", name="shares that remember"),
+        Shares(fan_out=RELAYED, name=f"shares, fan-out {RELAYED}"), Coded(1.25, beyond=RELAYED), Coded(1.5, beyond=RELAYED)]
 
 
 def routed():
@@ -33,14 +33,19 @@ def routed():
 def rules():
     """Variants of shares."""
     return [
-        Shares(name="as decided"),
+        Shares(name="as first built"),
         Shares(second="quotient", name="second keeper p / m mod m"),
         Shares(rule="share", name="time-out after the own share"),
         Shares(rule="quiet", name="time-out when nothing comes"),
-        Shares(patience=0.1, name="time-out of 100 ms"),
-        Shares(patience=0.5, name="time-out of 500 ms"),
-        Shares(rounds=2, name="2 rounds before the leader"),
-        Shares(rounds=5, name="5 rounds before the leader")]
+        Shares(rule="most", name="time-out after three quarters"),
+        Shares(patience=0.1, name="silence of 100 ms"),
+        Shares(patience=0.5, name="silence of 500 ms"),
+        Shares(rounds=4, name="4 rounds before the leader"),
+        Shares(is_eager=True, name="second keepers ask at once"),
+        Shares(remembers="skip", name="remembered keepers are skipped"),
+        Shares(remembers="next", name="the next keeper is asked instead"),
+        Shares(rule="most", rounds=4, is_eager=True, name="three quarters, 4 rounds, at once"),
+        Shares(rule="most", rounds=4, is_eager=True, remembers="next", name="the same, and the next keeper")]
 
 
 def by_validators(name, title, sizes=SIZES, strategies=compared, **condition):

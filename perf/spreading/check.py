@@ -30,7 +30,8 @@ def spread(strategy, validators=16, faults=None, degree=None, seed=1, block=BLOC
 
 def every():
     """A case of each strategy under each condition."""
-    makers = [Plain, Compact, lambda: Tree(2), lambda: Tree(4), Shares, lambda: Shares(remembers=True), lambda: Shares(fan_out=4),
+    makers = [Plain, Compact, lambda: Tree(2), lambda: Tree(4), Shares, lambda: Shares(remembers="skip"),
+              lambda: Shares(remembers="next", rule="most", is_eager=True), lambda: Shares(fan_out=4),
               lambda: Shares(rule="share", second="quotient"), lambda: Shares(rule="quiet", keepers=5),
               lambda: Coded(1.25), lambda: Coded(1.5, beyond=4)]
     for maker in makers:
@@ -51,7 +52,7 @@ def check_plain():
 
 def check_shares():
     """Without faults, and with patience, each transaction leaves the leader once, and each other validator's share its keeper."""
-    run = spread(Shares(patience=60))
+    run = spread(Shares(rule="quiet", patience=60))
     proposals = 16 * wire(PROPOSAL + SHORT_ID * BLOCK.count)
     chunk = wire(BLOCK.chunk)
     expect(run.net.sent[run.leader] == proposals + BLOCK.count * chunk, "the leader of shares sends a transaction twice")

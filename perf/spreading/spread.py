@@ -49,8 +49,12 @@ class Spread:
         self.asked = [{} for _ in range(nodes)]
         # Its round, when a chunk came last, and when it had three quarters of what it needs.
         self.round, self.last, self.most = [0] * nodes, [0.0] * nodes, [None] * nodes
-        # Of its own share, what a node still lacks, when it asked for it, and how long it took.
-        self.own, self.begin, self.took = [0] * nodes, [0.0] * nodes, [0.0] * nodes
+        # In its round: how many chunks are still expected, and how many of them from the leader; when it asked, and how long
+        # those took.
+        self.expected, self.own = [0] * nodes, [0] * nodes
+        self.begin, self.took = [0.0] * nodes, [0.0] * nodes
+        # Whom it does not ask.
+        self.shunned = [strategy.remembered() - {node} for node in range(nodes)]
         self.knows = [False] * nodes
         self.done = [None] * nodes
         self.useful, self.twice, self.wrong = [0] * nodes, [0] * nodes, [0] * nodes
@@ -83,9 +87,7 @@ class Spread:
         self.knows[node] = True
         if self.world.peers and self.world.faults[node] not in ("silent", "lying"):
             self.announce(node)
-        self.last[node] = self.begin[node] = self.net.now
         self.ask(node)
-        self.own[node] = sum(source == self.leader for source, _ in self.asked[node].values())
         if self.strategy.waits:
             self.check(node)
 
@@ -93,8 +95,16 @@ class Spread:
 
     def ask(self, node):
         """Asks for what is missing, as the next round says."""
-        self.round[node] += 1
-        self.request(node, self.strategy.wanted(self, node), self.round[node])
+        number = self.round[node] = self.round[node] + 1
+        self.last[node] = self.begin[node] = self.net.now
+        wanted = self.strategy.wanted(self, node)
+        self.request(node, wanted, number)
+        sources = [self.asked[node].get(place, (None, 0)) for place in wanted]
+        self.own[node] = sum(source == self.leader for source, _ in sources)
+        self.expected[node] = self.own[node] + sum(since == number and source != self.leader for source, since in sources)
+        self.took[node] = 2 * self.world.latency(node, self.leader)
+        if not self.expected[node]:
+            self.ask(node)
 
     def request(self, node, places, number):
         """Asks for places in a round, unless this has been done, or the leader is sending them already."""
@@ -103,6 +113,8 @@ class Spread:
             source, earlier = self.asked[node].get(place, (None, 0))
             if source != self.leader and earlier < number:
                 source = self.strategy.source(node, place, number)
+                if source in self.shunned[node]:
+                    continue
                 self.asked[node][place] = source, number
                 lists.setdefault(source, []).append(place)
         for source, places in lists.items():
@@ -123,7 +135,7 @@ class Spread:
         for place in missing:
             self.waiting[node].setdefault(place, []).append(asker)
         # It may be asked before its own time-out.
-        if number > 1:
+        if number > 1 and self.strategy.is_eager:
             self.request(node, missing, number)
 
     def answer(self, node, asker, places):
@@ -154,10 +166,12 @@ class Spread:
     def receive(self, node, source, place, is_right):
         if not is_right:
             self.wrong[node] += 1
+            if self.strategy.shuns:
+                self.shunned[node].add(source)
             # Whoever lies is disconnected at once.
             self.net.tell(node, source, 0, self.net.cancel, source, node)
             return
-        if source == self.leader and self.own[node] and self.round[node] == 1:
+        if source == self.leader and self.own[node]:
             self.own[node] -= 1
             self.took[node] = self.net.now - self.begin[node]
         if self.have[node][place]:
@@ -180,6 +194,12 @@ class Spread:
             if self.strategy.has_spare:
                 self.give_up(node)
                 self.net.at(self.done[node], self.restore, node)
+            return
+        asked, since = self.asked[node].get(place, (None, 0))
+        if asked == self.leader or since == self.round[node]:
+            self.expected[node] -= 1
+            if not self.expected[node] and self.strategy.waits:
+                self.ask(node)
 
     def pass_on(self, node, place):
         if self.world.faults[node] not in ("silent", "lying"):
@@ -203,11 +223,24 @@ class Spread:
             self.net.at(due, self.check, node)
             return
         self.give_up(node)
-        self.last[node] = self.net.now
+        if self.strategy.shuns:
+            self.shun(node)
         self.ask(node)
         # What the leader sends comes.
-        if any(self.asked[node][place][0] != self.leader for place in self.strategy.wanted(self, node)):
+        if any(self.asked[node].get(place, (None, 0))[0] != self.leader for place in self.strategy.wanted(self, node)):
             self.net.at(self.net.now + self.strategy.patience, self.check, node)
+
+    def shun(self, node):
+        """Notes who is late. If most are, the node itself is slow."""
+        number, have = self.round[node], self.have[node]
+        asked, late = set(), set()
+        for place, (source, since) in self.asked[node].items():
+            if since == number and source != self.leader:
+                asked.add(source)
+                if not have[place]:
+                    late.add(source)
+        if 2 * len(late) <= len(asked):
+            self.shunned[node] |= late
 
     # Results.
 

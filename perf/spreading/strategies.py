@@ -13,6 +13,8 @@ CODING = 20e9
 HASHING = 1.5e9
 # Reed-Solomon over GF(2^8) has codes of at most so many chunks.
 LONGEST = 255
+# How much longer than the own share the others may take, in seconds.
+CAP = 0.5
 # The round of a mesh after which validators ask any peer.
 LATE = 8
 
@@ -29,6 +31,10 @@ class Strategy:
     waits = True
     # Seconds without a chunk after which they do, plus a share of the time that the own share took.
     patience = PATIENCE
+    # Whoever is asked in a later round for what it lacks asks for it at once, not in its own time.
+    is_eager = True
+    # Whoever lies or is late is not asked again.
+    shuns = False
     # Not all chunks are needed.
     has_spare = False
     # Seconds before the leader begins, and from the last chunk to the block.
@@ -41,6 +47,10 @@ class Strategy:
         # How many chunks are needed of each stripe.
         self.stripes, self.needed = 1, self.count
         self.routes = Routes(world) if world.peers else None
+
+    def remembered(self):
+        """Whom nobody asks from the beginning."""
+        return set()
 
     def wanted(self, spread, node):
         return [place for place, has in enumerate(spread.have[node]) if not has]
@@ -55,7 +65,7 @@ class Strategy:
             # The leader is still sending the node's share.
             return spread.net.now + self.patience
         patience = self.patience + OF_SHARE * spread.took[node]
-        if spread.last[node] == spread.begin[node]:
+        if spread.round[node] == 1 and spread.last[node] == spread.begin[node]:
             patience += HOP * self.depth
         return spread.last[node] + patience
 
@@ -103,21 +113,29 @@ class Shares(Strategy):
     keep. With `fan_out`, a keeper gives only to so many, which pass it on to as many: a tree for each place, with other
     validators near its root. After `rounds` rounds, each with another keeper, the leader is asked.
 
-    `rule` says when a round ends: "share", a while after the own share is complete; "quiet", when nothing has come for a while; or
-    "most", when nothing has come for a while, or a while after three quarters have come. `second` says who keeps in the
-    second round: "spread", another for each place of a keeper, or "quotient", place / m mod m.
+    `rule` says when a round ends: "capped", when nothing has come for a while since the own share is complete, or when the others
+    take 500 ms longer than it; "share", a while after the own share is complete; "quiet", when nothing
+    has come for a while; or "most", when nothing has come for a while, or a while after three quarters have come.
+
+    `second` says who keeps in the second round: "spread", another for each place of a keeper, or "quotient", place / m mod m.
+    `remembers` says what happens to keepers that failed in an earlier block: None, nothing; "skip", they are not asked; or "next",
+    the next keeper is asked instead.
     """
 
-    def __init__(self, keepers=None, fan_out=None, rounds=3, rule="most", second="spread", patience=PATIENCE,
-                 remembers=False, name=None):
-        self.most_keepers, self.fan_out, self.rounds = keepers, fan_out, rounds
-        self.rule, self.second, self.patience, self.remembers = rule, second, patience, remembers
-        self.name = name or (f"shares, fan-out {fan_out}" if fan_out else "shares")
+    def __init__(self, keepers=None, fan_out=None, rounds=2, rule="capped", second="spread", patience=PATIENCE, is_eager=False,
+                 remembers=None, name="shares"):
+        self.most_keepers, self.fan_out, self.rounds, self.name = keepers, fan_out, rounds, name
+        self.rule, self.second, self.patience, self.is_eager, self.remembers = rule, second, patience, is_eager, remembers
+
+    def remembered(self):
+        return {node for node, fault in enumerate(self.world.faults) if fault} if self.remembers == "skip" else set()
 
     def prepare(self, world, block):
         super().prepare(world, block)
         # In a mesh, only the leader's peers can keep.
         self.keepers = world.peers[self.leader] if world.peers else range(world.validators)
+        # There, who is late may only be far behind one who is.
+        self.shuns = not world.peers and not self.has_spare
         if self.most_keepers:
             self.keepers = self.keepers[:self.most_keepers]
         self.arrange(world)
@@ -144,7 +162,7 @@ class Shares(Strategy):
         if number > self.rounds:
             return super().source(node, place, number)
         root = self.root(place, number)
-        while self.remembers and self.world.faults[self.keepers[root]]:
+        while self.remembers == "next" and self.world.faults[self.keepers[root]]:
             number += 1
             root = self.root(place, number)
         keeper = self.keepers[root]
@@ -159,6 +177,10 @@ class Shares(Strategy):
     def due(self, spread, node):
         if spread.own[node]:
             return super().due(spread, node)
+        if self.rule == "capped":
+            complete = spread.begin[node] + spread.took[node]
+            quiet = max(spread.last[node], complete) + self.patience + OF_SHARE * spread.took[node]
+            return min(quiet, complete + spread.took[node] + CAP)
         if self.rule == "share" and spread.round[node] == 1:
             return spread.begin[node] + spread.took[node] * (1 + OF_SHARE) + self.patience
         due = super().due(spread, node)
@@ -175,7 +197,7 @@ class Coded(Shares):
     has_spare = True
 
     def __init__(self, ratio, beyond=None):
-        super().__init__(name=f"coded, {ratio:g}")
+        super().__init__(name=f"coded, {ratio:g}", rounds=3, rule="most", is_eager=True)
         self.ratio, self.beyond = ratio, beyond
 
     def prepare(self, world, block):
@@ -224,7 +246,9 @@ class Routes:
             found = [peer for peer in self.world.peers[node] if far[peer] == far[node] - 1]
             self.nearer[node, target] = found
         # The leader relays nothing: it has sent everything already.
-        ways = found if target == self.world.leader else [peer for peer in found if peer != self.world.leader] or [self.world.leader]
+        ways = found
+        if target != self.world.leader:
+            ways = [peer for peer in found if peer != self.world.leader] or [self.world.leader]
         return ways[(variant * 7 + node) % len(ways)]
 
     def back(self, node, place, number):
