@@ -44,6 +44,8 @@ def rules():
         Shares(is_eager=True, name="second keepers ask at once"),
         Shares(remembers="skip", name="remembered keepers are skipped"),
         Shares(remembers="next", name="the next keeper is asked instead"),
+        Shares(rule="capped-most", rounds=3, name="three quarters, 3 rounds, at most 500 ms"),
+        Shares(rule="most", rounds=3, name="three quarters, 3 rounds"),
         Shares(rule="most", rounds=4, is_eager=True, name="three quarters, 4 rounds, at once"),
         Shares(rule="most", rounds=4, is_eager=True, remembers="next", name="the same, and the next keeper")]
 

@@ -83,7 +83,7 @@ class Spreading(Part):
     def show(self, size, found):
         condition, strategies = self.case(size)
         print(f"  {size:,} {self.unit}: {seeds(condition.validators)} seeds, bound {found['bound', 'last']:.2f} s")
-        print(f"    {'strategy':<32} {'last, s':>8} {'p95, s':>8} {'median':>8} {'leader':>8} {'each':>8}")
+        print(f"    {'strategy':<42} {'last, s':>8} {'p95, s':>8} {'median':>8} {'leader':>8} {'each':>8}")
         for strategy in strategies:
             values = " ".join(f"{found[strategy.name, measure]:8.2f}" for measure in MEASURES)
-            print(f"    {strategy.name:<32} {values}", flush=True)
+            print(f"    {strategy.name:<42} {values}", flush=True)

@@ -115,7 +115,8 @@ class Shares(Strategy):
 
     `rule` says when a round ends: "capped", when nothing has come for a while since the own share is complete, or when the others
     take 500 ms longer than it; "share", a while after the own share is complete; "quiet", when nothing
-    has come for a while; or "most", when nothing has come for a while, or a while after three quarters have come.
+    has come for a while; "most", when nothing has come for a while, or a while after three quarters have come; or "capped-most",
+    likewise, but not later than "capped" allows.
 
     `second` says who keeps in the second round: "spread", another for each place of a keeper, or "quotient", place / m mod m.
     `remembers` says what happens to keepers that failed in an earlier block: None, nothing; "skip", they are not asked; or "next",
@@ -184,7 +185,9 @@ class Shares(Strategy):
         if self.rule == "share" and spread.round[node] == 1:
             return spread.begin[node] + spread.took[node] * (1 + OF_SHARE) + self.patience
         due = super().due(spread, node)
-        if self.rule == "most" and spread.round[node] == 1 and spread.most[node]:
+        if self.rule == "capped-most":
+            due = min(due, spread.begin[node] + 2 * spread.took[node] + CAP)
+        if self.rule in ("most", "capped-most") and spread.round[node] == 1 and spread.most[node]:
             due = min(due, spread.most[node] + OF_SHARE * (spread.most[node] - spread.begin[node]) + self.patience)
         return due
 
