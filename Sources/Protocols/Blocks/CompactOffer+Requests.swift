@@ -75,8 +75,8 @@ private final class KeeperRequests {
     /// How long to wait for more, beyond a quarter of the time that most has taken. Measured in a model
     /// (docs/decisions/spreading.md).
     static let patience = Duration.milliseconds(250)
-    /// How much longer than this node's own share the others may take.
-    static let delay = Duration.milliseconds(500)
+    /// How long to wait for keepers that send a little now and then.
+    static let longest = Duration.seconds(2)
 
     private let block: ArrivingBlock
     private let keepers: BlockKeepers
@@ -119,7 +119,7 @@ private final class KeeperRequests {
     /// Waits until all have answered, or those that have not are too slow. This node's own share has come.
     func wait() async {
         let now = Reactor.now
-        let (silence, end) = (Self.patience + (now - began) / 4, now + Self.delay + (now - began))
+        let (silence, end) = (Self.patience + (now - began) / 4, now + Self.longest)
         var (missing, limit, isMostHere) = (block.missingCount, now + silence, false)
         while !block.isComplete, !running.isEmpty {
             let now = Reactor.now
