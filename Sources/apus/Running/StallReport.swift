@@ -1,3 +1,4 @@
+import Glibc
 import Log
 import Metrics
 import Reactor
@@ -11,6 +12,8 @@ final class StallReport {
     private static let other = "other"
     /// In place of a name: the loop's thread was ready, and the machine had no processor for it.
     private static let noProcessor = "no processor"
+    /// That of the thread that looks up names: it runs when nothing else does.
+    private nonisolated static let niceness: Int32 = 19
 
     private let name: String
     private let registry: MetricsRegistry
@@ -43,7 +46,11 @@ final class StallReport {
             }
             // The functions' names are looked up in the program's file.
             let worker = Worker(name: "symbols", capacity: 1)
-            let calls = try? await worker.finish { Self.calls(of: stall.callback) }
+            let calls = try? await worker.finish {
+                // A loop stalls while the processors are busy, and reading all symbols takes a while.
+                setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+                return Self.calls(of: stall.callback)
+            }
             note(stall, calls ?? [])
         }
     }
