@@ -278,7 +278,7 @@ final class Adversary {
         DiscoveryProtocol.id, TransactionProtocol.id, TransactionAnnouncementProtocol.id,
         BlockProtocol.id, BlockHeightProtocol.id, BlockHeightProtocol.idWithBest,
         BlockRangeProtocol.id, BlockAnnouncementProtocol.id, BlockProposalProtocol.id,
-        CompactProposalProtocol.id, AcknowledgementProtocol.id,
+        CompactProposalProtocol.id, BlockShareProtocol.id, AcknowledgementProtocol.id,
         TransactionBatchProtocol.id, ConsensusStatusProtocol.id, ProposedBlockProtocol.id,
         CommitDoneProtocol.id, .identify, .identifyPush, .ping, .meshsub12,
     ]
