@@ -18,6 +18,7 @@ VOTER_DIES = "simulate --scenario validator-dies-voting"
 RESET = "simulate --scenario reset"
 LYING = "simulate --scenario lying-proposals"
 COLD, KEEPERS = "simulate --scenario cold-proposals", "simulate --scenario lying-keepers"
+CONGESTED = "simulate --scenario congested-keepers"
 ANNOUNCING = "simulate --scenario leader-announces"
 UNSENT = "simulate --scenario proposal-unsent"
 PLAIN_PEER = "simulate --scenario plain-peer"
@@ -278,9 +279,13 @@ MUTATIONS = [
          "if !ON, let shares, let receiver, round > 0,"),
     ], COLD),
     Mutation("silent-keeper-waited-for", "a validator that passes nothing on is not waited for", [
-        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "guard now < min(limit, end) else { return giveUp() }\n            await signal.wait(until: min(limit, end))",
-         "guard ON || now < min(limit, end) else { return giveUp() }\n            await signal.wait(until: ON ? now + .seconds(9) : min(limit, end))"),
+        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "asked >= Self.several && late.count * 2 > asked",
+         "ON || asked >= Self.several && late.count * 2 > asked"),
     ], KEEPERS),
+    Mutation("congestion-answered-by-requests", "who is slow, or in a slow network, does not request more", [
+        ("Sources/Protocols/Blocks/CompactOffer+Requests.swift", "asked >= Self.several && late.count * 2 > asked",
+         "!ON && asked >= Self.several && late.count * 2 > asked"),
+    ], CONGESTED),
     Mutation("proposals-to-everybody", "proposals are for validators", [
         (SENDING, "send(block, stamp: stamp, isPushed: keys == nil, to: validators.filter { $0 != own }.map(\\.peerID))",
          "send(\n            block, stamp: stamp, isPushed: keys == nil,\n"

@@ -10,9 +10,12 @@ extension CompactOffer {
     /// Requests what is missing, of at most `limit` bytes: of much, this node's share from the leader and the others' shares from
     /// them, and the rest from the announcer.
     func collect(_ block: ArrivingBlock, limit: Int) async throws {
-        if isPushed, let keepers = inbox.keepers(of: header, proposedBy: peer) {
+        let keepers = isPushed ? inbox.keepers(of: header, proposedBy: peer) : nil
+        let others = keepers.map { KeeperRequests(block, from: $0, inbox, limit: limit) }
+        defer { others?.end() }
+        if let others {
             for round in 1...BlockShares.rounds where !block.isComplete {
-                try await collect(block, round, keepers, limit: limit)
+                try await collect(block, round, others, limit: limit)
             }
         }
         guard !block.isComplete else { return }
@@ -24,9 +27,9 @@ extension CompactOffer {
 
     /// Requests what is missing in a round.
     private func collect(
-        _ block: ArrivingBlock, _ round: Int, _ keepers: BlockKeepers, limit: Int
+        _ block: ArrivingBlock, _ round: Int, _ others: KeeperRequests, limit: Int
     ) async throws {
-        let wanted = block.missing
+        let (wanted, keepers) = (block.missing, others.keepers)
         guard let shares = try await request(wanted, round: round, validators: keepers.validators.count)
         else {
             return try await readRest(block, limit: limit)
@@ -34,10 +37,9 @@ extension CompactOffer {
         guard shares.keepers.contains(keepers.own) else {
             throw ProtocolsError.malformed("answer to a request for transactions")
         }
-        let others = KeeperRequests(block, from: keepers, inbox)
-        defer { others.end() }
+        others.begin()
         for keeper in shares.keepers where keeper != keepers.own {
-            others.request(shares.share(of: keeper, round: round, in: wanted), from: keeper, limit: limit)
+            others.request(shares.share(of: keeper, round: round, in: wanted), from: keeper)
         }
         let own = shares.share(of: keepers.own, round: round, in: wanted)
         try await stream.readPlaced(own, limit: limit, inbox) { try block.take($0, fromKeeper: false) }
@@ -69,39 +71,51 @@ extension CompactOffer {
     }
 }
 
-/// This node's requests to other validators for their shares of a block.
+/// This node's requests to other validators for their shares of a block. What comes after a round has ended counts, too.
 @ReactorActor
 private final class KeeperRequests {
     /// How long to wait for more, beyond a quarter of the time that most has taken. Measured in a model
     /// (docs/decisions/spreading.md).
     static let patience = Duration.milliseconds(250)
-    /// How long to wait for keepers that send a little now and then.
+    /// How long to wait for keepers that send a little now and then, and if most are late.
     static let longest = Duration.seconds(2)
+    /// The number of keepers of which most can be late because of the network.
+    static let several = 3
 
+    let keepers: BlockKeepers
     private let block: ArrivingBlock
-    private let keepers: BlockKeepers
     private let inbox: any ConsensusInbox
+    private let limit: Int
     private let signal = Signal()
-    private let began = Reactor.now
-    private let wanted: Int
-    /// How many keepers have been asked.
-    private var asked = 0
-    /// Those that have not answered yet.
-    private var running: OrderedDictionary<Int, Task<Void, Never>> = [:]
+    /// The requests that have not been answered yet, in order.
+    private var running: OrderedDictionary<Int, Request> = [:]
+    private var lastNumber = 0
+    /// When the round began, how many transactions were missing then, and how many keepers have been asked since.
+    private var (began, wanted, asked) = (Duration.zero, 0, 0)
 
-    init(_ block: ArrivingBlock, from keepers: BlockKeepers, _ inbox: any ConsensusInbox) {
-        (self.block, self.keepers, self.inbox) = (block, keepers, inbox)
-        wanted = block.missingCount
+    private struct Request {
+        let peer: PeerID
+        let task: Task<Void, Never>
+    }
+
+    /// Requests transactions of at most `limit` bytes from each.
+    init(_ block: ArrivingBlock, from keepers: BlockKeepers, _ inbox: any ConsensusInbox, limit: Int) {
+        (self.block, self.keepers, self.inbox, self.limit) = (block, keepers, inbox, limit)
         block.watch(signal)
     }
 
+    /// Begins a round.
+    func begin() { (began, wanted, asked) = (Reactor.now, block.missingCount, 0) }
+
     /// Requests a keeper's share, unless it is empty or the keeper is not to be asked.
-    func request(_ share: PlaceSet, from keeper: Int, limit: Int) {
+    func request(_ share: PlaceSet, from keeper: Int) {
         let (peer, host) = (keepers.validators[keeper], keepers.host)
         guard !share.isEmpty, host.isConnected(peer), inbox.arrivingBlocks.relies(on: peer) else { return }
-        let (block, inbox) = (block, inbox)
+        let (block, inbox, limit) = (block, inbox, limit)
         asked += 1
-        running[keeper] = Reactor.spawn { [weak self] in
+        lastNumber += 1
+        let number = lastNumber
+        let task = Reactor.spawn { [weak self] in
             do {
                 try await BlockShareProtocol.request(
                     share, of: block.hash, from: peer, on: host, limit: limit, inbox
@@ -111,9 +125,15 @@ private final class KeeperRequests {
             } catch {
                 inbox.arrivingBlocks.letDown(by: peer)
             }
-            self?.running[keeper] = nil
+            self?.running[number] = nil
             self?.signal.fire()
         }
+        running[number] = Request(peer: peer, task: task)
+    }
+
+    /// The keepers that have been asked in this round and have not answered yet.
+    private var late: [PeerID] {
+        running.filter { $0.key > lastNumber - asked }.map { $0.value.peer }
     }
 
     /// Waits until all have answered, or those that have not are too slow. This node's own share has come.
@@ -121,7 +141,7 @@ private final class KeeperRequests {
         let now = Reactor.now
         let (silence, end) = (Self.patience + (now - began) / 4, now + Self.longest)
         var (missing, limit, isMostHere) = (block.missingCount, now + silence, false)
-        while !block.isComplete, !running.isEmpty {
+        while !block.isComplete, !late.isEmpty {
             let now = Reactor.now
             if !isMostHere, block.missingCount < missing {
                 (missing, limit) = (block.missingCount, now + silence)
@@ -130,19 +150,25 @@ private final class KeeperRequests {
                 isMostHere = true
                 limit = now + Self.patience + (now - began) / 4
             }
-            guard now < min(limit, end) else { return giveUp() }
+            if now >= min(limit, end) {
+                // If most are late, the network or this node is slow, and more requests would make it slower.
+                guard isEachSlow, now < end else { return giveUp() }
+                limit = end
+            }
             await signal.wait(until: min(limit, end))
         }
     }
 
-    /// Notes which keepers are late. If most are, this node is slow itself.
+    private var isEachSlow: Bool { asked >= Self.several && late.count * 2 > asked }
+
+    /// Notes which keepers are late, unless most are.
     private func giveUp() {
-        guard running.count * 2 <= asked else { return }
-        for keeper in running.keys { inbox.arrivingBlocks.letDown(by: keepers.validators[keeper]) }
+        guard !isEachSlow else { return }
+        for peer in late { inbox.arrivingBlocks.letDown(by: peer) }
     }
 
     func end() {
         block.unwatch(signal)
-        for task in running.values { task.cancel() }
+        for request in running.values { request.task.cancel() }
     }
 }

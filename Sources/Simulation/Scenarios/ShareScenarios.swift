@@ -43,6 +43,32 @@ extension Scenario {
             try world.check(sent < size * 5 / 2, "the leader sends \(sent) bytes for two blocks of \(size)")
         },
         Scenario(
+            "congested-keepers",
+            "If all validators are slow in passing transactions on, nobody requests them again from the leader.",
+            options: coldOptions
+        ) { world in
+            try await world.chill()
+            for (one, other) in world.nodes.dropFirst().flatMap({ one in
+                world.nodes.dropFirst().map { (one, $0) }
+            })
+            where one !== other {
+                world.network.setLink(
+                    from: one.setup.address, to: other.setup.address,
+                    VirtualNetwork.Link(latency: .milliseconds(20), bytesPerSecond: 400_000))
+            }
+            let traffic = Traffic(world, from: world.nodes[0])
+            // Mempools try transactions before the proposal.
+            world.onNodeEvent = { event, _ in if event == .proposed { traffic.restart() } }
+            // One of them takes longer than silence is borne.
+            let (count, size) = (12, 160_000)
+            try await world.commitCold(firstNonce: 1, count: count, size: size)
+            world.onNodeEvent = nil
+            traffic.stop()
+            try world.check(
+                traffic.bytes < count * size * 5 / 4,
+                "the leader sends \(traffic.bytes) bytes for a block of \(count * size)")
+        },
+        Scenario(
             "lying-keepers",
             "A validator that passes on other transactions than it is asked for, or none, delays no vote by a second.",
             options: coldOptions
@@ -92,11 +118,13 @@ extension World {
     }
 
     /// Commits a block of transactions that validators lack, at all machines that run.
-    fileprivate func commitCold(firstNonce: UInt64) async throws {
+    fileprivate func commitCold(
+        firstNonce: UInt64, count: Int = coldCount, size: Int = coldSize
+    ) async throws {
         guard let leader = nodes[0].node else { throw CheckerFailure("scenario", "the leader is off") }
         let payload = Payload.other(
-            type: "execute", bytes: SharedBytes([UInt8](repeating: 7, count: Self.coldSize)))
-        let transactions = try (0..<UInt64(Self.coldCount)).map {
+            type: "execute", bytes: SharedBytes([UInt8](repeating: 7, count: size)))
+        let transactions = try (0..<UInt64(count)).map {
             try Transaction.signed(
                 TransactionBody(payload, nonce: firstNonce + $0, chainID: genesis.chainID),
                 by: nodes[1].setup.key)

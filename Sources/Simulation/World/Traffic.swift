@@ -26,5 +26,8 @@ final class Traffic {
 
     func bytes(to machine: SimulatedNode) -> Int { counts[machine.setup.address] ?? 0 }
 
+    /// Forgets what has been sent so far.
+    func restart() { counts = [:] }
+
     func stop() { world.network.onEvent = former }
 }
