@@ -5,6 +5,7 @@ It runs in namespaces of its own (processes, network, mounts), which end with it
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -24,7 +25,9 @@ LINKS = [100 * UNITS["mbit"], UNITS["gbit"]]
 GOODPUT_NODES = {LINKS[0]: [4, 8], LINKS[1]: [4]}
 BLOCK_NODES = [5, 9, 17]
 BLOCKS = [64 << 10, 1 << 20, 6 << 20, 32 << 20]
-SHORT = {"nodes": [4], "links": LINKS[:1], "blocks": [1 << 20]}
+# The time from host to host, in milliseconds.
+DELAYS = [0, 25]
+SHORT = {"nodes": [4], "links": LINKS[:1], "delays": DELAYS[:1], "blocks": [1 << 20]}
 
 
 def link(text):
@@ -46,13 +49,15 @@ def add_options(parser):
                         help="nodes of propagation, the leader included (default 4,8 for goodput, else 5,9,17)")
     parser.add_argument("--links", type=several(link), metavar="RATE,...",
                         help="bandwidths of propagation's links (default 100mbit,1gbit); spreading takes the first")
+    parser.add_argument("--delays", type=several(float), metavar="MILLISECONDS,...",
+                        help="times from host to host in propagation (default 0,25)")
     parser.add_argument("--blocks", type=several(int), metavar="BYTES,...",
                         help="sizes of propagation's blocks (default 65536,1048576,6291456,33554432); spreading takes the first")
 
 
 def run(options, output):
     """Measures in namespaces of its own: whatever it makes ends with them."""
-    chosen = {"nodes": options.nodes, "links": options.links, "blocks": options.blocks}
+    chosen = {"nodes": options.nodes, "links": options.links, "delays": options.delays, "blocks": options.blocks}
     if options.short:
         chosen = {key: value or SHORT[key] for key, value in chosen.items()}
     plan = {"apus": os.path.abspath(options.apus), "output": output, "short": options.short,
@@ -69,12 +74,12 @@ def measure(plan):
     """Measures according to a plan, inside the namespaces."""
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     kinds = []
-    for rate in plan["links"] or LINKS:
+    for rate, delay in itertools.product(plan["links"] or LINKS, plan["delays"] or DELAYS):
         for part in plan["parts"]:
             if part == "goodput":
                 nodes = plan["nodes"] or GOODPUT_NODES.get(rate, BLOCK_NODES)
-                kinds.append(functools.partial(Goodput, rate, nodes))
+                kinds.append(functools.partial(Goodput, rate, delay, nodes))
             else:
-                kinds += [functools.partial(Block, part, rate, nodes, plan["blocks"] or BLOCKS)
+                kinds += [functools.partial(Block, part, rate, delay, nodes, plan["blocks"] or BLOCKS)
                           for nodes in plan["nodes"] or BLOCK_NODES]
     report.run("propagation", kinds, plan["apus"], None, plan["short"], plan["output"])

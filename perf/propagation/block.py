@@ -30,12 +30,12 @@ QUIET_BYTES, QUIET_SECONDS = 20_000, 0.3
 class Block(Part):
     unit = "bytes of the block"
 
-    def __init__(self, mempools, rate, nodes, blocks, space):
+    def __init__(self, mempools, rate, delay, nodes, blocks, space):
         super().__init__(space)
-        self.mempools, self.rate, self.nodes = mempools, rate, nodes
+        self.mempools, self.rate, self.delay, self.nodes = mempools, rate, delay, nodes
         self.sizes = self.short_sizes = blocks
-        self.name = f"{mempools}-{nodes}-{named(rate)}"
-        self.title = f"one block, {mempools} mempools, a leader and {nodes - 1} validators, links of {named(rate)}"
+        self.name = f"{mempools}-{nodes}-{named(rate, delay)}"
+        self.title = f"one block, {mempools} mempools, a leader and {nodes - 1} validators, links of {named(rate, delay)}"
         self.figures = {
             "median": Figure("verified by the median validator", "ms"),
             "last": Figure("by the last", "ms"),
@@ -67,7 +67,7 @@ class Block(Part):
         if self.mempools != "cold":
             wait += 3 * others * size / min(self.rate / 8, PROCESSORS)
         settings = {"propose_timeout": f"{round(wait * 1000)}ms"}
-        with Wires(self.nodes, self.rate) as wires, \
+        with Wires(self.nodes, self.rate, self.delay) as wires, \
                 Network(self.space, wires, size + MARGIN, settings, limits) as network:
             before = network.traffic()
             begin = network.submit(requests, count)
@@ -90,8 +90,8 @@ class Block(Part):
             "median": statistics.median(verified) * 1e3,
             "last": max(verified) * 1e3,
             "committed": (max(trace["stages"]["committed"] for trace in traces) - begin) * 1e3,
-            "bound": (1 - share) * size * 8 / self.rate * 1e3,
-            "copies": others * size * 8 / self.rate * 1e3,
+            "bound": (1 - share) * size * 8 / self.rate * 1e3 + self.delay,
+            "copies": others * size * 8 / self.rate * 1e3 + self.delay,
             "held": share,
             "leader": sent.links[0] / size,
             "all": sum(sent.links) / size,

@@ -13,19 +13,20 @@ MAX_BLOCK = 6 << 20
 TARGETS = {(10**8, 4): (9, 1.4, 3.5), (10**8, 8): (8, 1.6, 8), (10**9, 4): (60, None, None)}
 
 
-def named(rate):
-    return f"{rate // 10**6}mbit" if rate < 10**9 else f"{rate // 10**9}gbit"
+def named(rate, delay):
+    bandwidth = f"{rate // 10**6}mbit" if rate < 10**9 else f"{rate // 10**9}gbit"
+    return f"{bandwidth}-{delay:g}ms" if delay else bandwidth
 
 
 class Goodput(Part):
     unit = "nodes"
 
-    def __init__(self, rate, nodes, space):
+    def __init__(self, rate, delay, nodes, space):
         super().__init__(space)
-        self.rate, self.sizes, self.short_sizes = rate, nodes, nodes
-        self.name = f"goodput-{named(rate)}"
-        self.title = f"50 KB transactions submitted to the leader, links of {named(rate)}"
-        goodput, leader, all_nodes = TARGETS.get((rate, nodes[-1]), (None, None, None))
+        self.rate, self.delay, self.sizes, self.short_sizes = rate, delay, nodes, nodes
+        self.name = f"goodput-{named(rate, delay)}"
+        self.title = f"50 KB transactions submitted to the leader, links of {named(rate, delay)}"
+        goodput, leader, all_nodes = TARGETS.get((rate, nodes[-1]) if not delay else None, (None, None, None))
         self.figures = {
             "goodput": Figure("goodput", "MB/s", target=goodput, is_more_better=True),
             "one_copy": Figure("bound if the leader sends one copy", "MB/s", is_more_better=True),
@@ -39,7 +40,7 @@ class Goodput(Part):
         total = MANY if self.rate >= FAST else FEW
         count = total // TRANSACTION
         requests = transactions(count, TRANSACTION)
-        with Wires(size, self.rate) as wires, \
+        with Wires(size, self.rate, self.delay) as wires, \
                 Network(self.space, wires, MAX_BLOCK, {"propose_timeout": "100ms"}) as network:
             before = network.traffic()
             begin = network.submit(requests, count)

@@ -1,14 +1,20 @@
-"""Hosts on one network: a network namespace each, with one link to a common bridge, whose bandwidth is limited each way."""
+"""Hosts on one network: a network namespace each, with one link to a common bridge, whose bandwidth is limited each way. Instead of
+the bridge, a program that holds frames for a while stands in for long links.
+"""
 
 import contextlib
 import ctypes
 import json
 import os
 import subprocess
+import tempfile
+
+from rpcbench.part import Failure
 
 CLONE_NEWNET = 0x40000000
 # The burst of a link in seconds of its rate, its least size, and the time for which a full queue makes a packet wait.
 BURST, LEAST_BURST, QUEUE = 0.001, 16_384, "50ms"
+DELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "delay.c")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,31 +58,51 @@ def enter(space):
 
 
 class Wires:
-    """Makes `count` hosts, whose links carry `rate` bits a second each way, and removes them at the end."""
+    """Makes `count` hosts, whose links carry `rate` bits a second each way, and removes them at the end. From host to host a frame
+    takes `delay` milliseconds."""
 
-    def __init__(self, count, rate):
-        self.rate = rate
+    def __init__(self, count, rate, delay=0):
+        self.rate, self.delay, self.switch = rate, delay, None
         self.hosts = [Host(f"host-{index}", f"10.77.0.{index + 1}") for index in range(count)]
         self.made = []
 
     def __enter__(self):
         try:
             self.make("hub")
-            ip("-n", "hub", "link", "add", "bridge", "type", "bridge")
-            ip("-n", "hub", "link", "set", "bridge", "up")
-            for index, host in enumerate(self.hosts):
+            ports = [f"port-{index}" for index in range(len(self.hosts))]
+            for host, port in zip(self.hosts, ports):
                 self.make(host.name)
-                port = f"port-{index}"
                 ip("-n", "hub", "link", "add", port, "type", "veth", "peer", "name", "wire", "netns", host.name)
-                ip("-n", "hub", "link", "set", port, "master", "bridge", "up")
+                ip("-n", "hub", "link", "set", port, "up")
                 ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", "wire")
                 ip("-n", host.name, "link", "set", "wire", "up")
                 limit(host.name, "wire", self.rate)
                 limit("hub", port, self.rate)
+            if self.delay:
+                self.switch = self.delayed(ports)
+            else:
+                self.bridge(ports)
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    @staticmethod
+    def bridge(ports):
+        ip("-n", "hub", "link", "add", "bridge", "type", "bridge")
+        ip("-n", "hub", "link", "set", "bridge", "up")
+        for port in ports:
+            ip("-n", "hub", "link", "set", port, "master", "bridge")
+
+    def delayed(self, ports):
+        with tempfile.TemporaryDirectory() as directory:
+            program = os.path.join(directory, "delay")
+            subprocess.run(["cc", "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, DELAY], check=True)
+            process = subprocess.Popen(["ip", "netns", "exec", "hub", program, str(self.delay), *ports], stdout=subprocess.PIPE)
+            # It says when it has opened the ports.
+            if not process.stdout.readline():
+                raise Failure("frames cannot be delayed")
+        return process
 
     def make(self, space):
         ip("netns", "add", space)
@@ -84,6 +110,9 @@ class Wires:
         ip("-n", space, "link", "set", "lo", "up")
 
     def __exit__(self, *_):
+        if self.switch:
+            self.switch.kill()
+            self.switch.wait()
         for space in reversed(self.made):
             subprocess.run(["ip", "netns", "delete", space], check=False)
         self.made = []
