@@ -79,7 +79,7 @@ class Wires:
                 limit(host.name, "wire", self.rate)
                 limit("hub", port, self.rate)
             if self.delay:
-                self.switch = self.delayed(ports)
+                self.hold_frames(ports)
             else:
                 self.bridge(ports)
         except BaseException:
@@ -94,15 +94,16 @@ class Wires:
         for port in ports:
             ip("-n", "hub", "link", "set", port, "master", "bridge")
 
-    def delayed(self, ports):
+    def hold_frames(self, ports):
+        """Starts the program that takes the place of the bridge."""
         with tempfile.TemporaryDirectory() as directory:
             program = os.path.join(directory, "delay")
-            subprocess.run(["cc", "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, DELAY], check=True)
-            process = subprocess.Popen(["ip", "netns", "exec", "hub", program, str(self.delay), *ports], stdout=subprocess.PIPE)
-            # It says when it has opened the ports.
-            if not process.stdout.readline():
+            subprocess.run(["cc", "-O2", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-o", program, DELAY], check=True)
+            self.switch = subprocess.Popen(
+                ["ip", "netns", "exec", "hub", program, str(self.delay), *ports], stdout=subprocess.PIPE)
+            # It prints a line when it is ready.
+            if not self.switch.stdout.readline():
                 raise Failure("frames cannot be delayed")
-        return process
 
     def make(self, space):
         ip("netns", "add", space)

@@ -111,8 +111,14 @@ extension Scenario {
         ) { world in
             try await world.grow(2)
             let (leader, cut, sentry) = (world.nodes[0], world.nodes[1], world.nodes[4])
-            leader.powerFail()
             let rest = Array(world.nodes[1...])
+            // The sentry must have told something to the one that is cut off.
+            try await world.expect("\(sentry.name) does not know all validators") {
+                let peers = sentry.node?.connectedPeers ?? []
+                return world.nodes[1...3].allSatisfy { peers.contains($0.key.peerID) }
+            }
+            try await Reactor.sleep(for: .seconds(3))
+            leader.powerFail()
             var ids = try await world.sendLong(1...12, at: sentry, to: rest, within: .seconds(5))
             world.isolate(cut, true)
             ids += try await world.sendLong(
