@@ -19,10 +19,11 @@ extension CompactOffer {
             }
         }
         guard !block.isComplete else { return }
-        guard try await request(block.missing, round: 0, validators: 0) == nil else {
+        let wanted = block.missing
+        guard try await request(wanted, round: 0, validators: 0) == nil else {
             throw ProtocolsError.malformed("answer to a request for transactions")
         }
-        try await readRest(block, limit: limit)
+        try await readAll(wanted, of: block, limit: limit)
     }
 
     /// Requests what is missing in a round.
@@ -32,7 +33,7 @@ extension CompactOffer {
         let (wanted, keepers) = (block.missing, others.keepers)
         guard let shares = try await request(wanted, round: round, validators: keepers.validators.count)
         else {
-            return try await readRest(block, limit: limit)
+            return try await readAll(wanted, of: block, limit: limit)
         }
         guard shares.keepers.contains(keepers.own) else {
             throw ProtocolsError.malformed("answer to a request for transactions")
@@ -60,11 +61,9 @@ extension CompactOffer {
         return shares
     }
 
-    /// Reads all that is missing.
-    private func readRest(_ block: ArrivingBlock, limit: Int) async throws {
-        try await stream.readPlaced(block.missing, limit: limit, inbox) {
-            try block.take($0, fromKeeper: false)
-        }
+    /// Reads all that has been requested. Some of it may have come from a keeper meanwhile.
+    private func readAll(_ wanted: PlaceSet, of block: ArrivingBlock, limit: Int) async throws {
+        try await stream.readPlaced(wanted, limit: limit, inbox) { try block.take($0, fromKeeper: false) }
         guard block.isComplete else {
             throw ProtocolsError.wrongContent("fewer transactions than were requested")
         }

@@ -271,4 +271,34 @@ import VirtualIO
             }
         }
     }
+
+    /// What the leader sends may have come from a late keeper since it was requested.
+    @Test func aLateKeeperMayBeFasterThanTheLeader() throws {
+        try run(transactions: 3) { setting in
+            let (a, b) = (setting.network.a, setting.network.b)
+            let transactions = setting.block.transactions
+            setting.inbox.keepers = BlockKeepers([b.peerID, a.peerID], own: 0, host: b)
+            var isLateOneSent = false
+            a.register(BlockShareProtocol.id) { stream in
+                try await Reactor.sleep(for: .seconds(1))
+                try await stream.write(Self.entry(1, transactions[1]))
+                isLateOneSent = true
+                try await Reactor.sleep(for: .seconds(1))
+            }
+            try await eventually {
+                b.identity(of: a.peerID)?.protocols.contains(BlockShareProtocol.id) == true
+            }
+            let stream = try await setting.push(CompactBlock(setting.hashed).shortIDs)
+            #expect(try await stream.readExactly(3) == [1, 1, 0b111])
+            let end = [UInt8](repeating: 0xFF, count: 4)
+            try await stream.write(
+                [2, 0b11] + Self.entry(0, transactions[0]) + Self.entry(2, transactions[2]) + end)
+            #expect(try await stream.readExactly(3) == [1, 2, 0b010])
+            try await eventually { isLateOneSent }
+            try await Reactor.sleep(for: .milliseconds(100))
+            try await stream.write([0] + Self.entry(1, transactions[1]) + end)
+            try await eventually { setting.inbox.blocks == [setting.block] }
+            #expect(setting.reports == [])
+        }
+    }
 }
