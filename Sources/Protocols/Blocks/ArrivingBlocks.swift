@@ -35,10 +35,10 @@ public final class ArrivingBlocks {
 
     /// Adds a block, of which others may want transactions.
     func add(_ block: ArrivingBlock) {
-        if let former = blocks.removeValue(forKey: block.hash) { former.end() }
-        if blocks.count >= Self.capacity, let oldest = blocks.first(where: { _ in true }) {
-            oldest.value.end()
-            blocks[oldest.key] = nil
+        blocks.removeValue(forKey: block.hash)?.end()
+        if blocks.count >= Self.capacity {
+            blocks.first { _ in true }?.value.end()
+            blocks.removeFirst()
         }
         blocks[block.hash] = block
         for signal in waiting.removeValue(forKey: block.hash) ?? [] { signal.fire() }
@@ -82,7 +82,7 @@ public final class ArrivingBlocks {
 
     // MARK: Let down
 
-    /// A validator has not passed on its share in time, or something else.
+    /// A validator has not passed on its share in time, or has sent something else.
     func letDown(by peer: PeerID) {
         let now = Reactor.now
         for (other, until) in letDowns where until <= now { letDowns[other] = nil }

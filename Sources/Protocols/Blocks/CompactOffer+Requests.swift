@@ -151,18 +151,18 @@ private final class KeeperRequests {
             }
             if now >= min(limit, end) {
                 // If most are late, the network or this node is slow, and more requests would make it slower.
-                guard isEachSlow, now < end else { return giveUp() }
+                guard isMostLate, now < end else { return giveUp() }
                 limit = end
             }
             await signal.wait(until: min(limit, end))
         }
     }
 
-    private var isEachSlow: Bool { asked >= Self.several && late.count * 2 > asked }
+    private var isMostLate: Bool { asked >= Self.several && late.count * 2 > asked }
 
     /// Notes which keepers are late, unless most are.
     private func giveUp() {
-        guard !isEachSlow else { return }
+        guard !isMostLate else { return }
         for peer in late { inbox.arrivingBlocks.letDown(by: peer) }
     }
 

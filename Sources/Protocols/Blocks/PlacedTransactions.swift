@@ -5,7 +5,7 @@ import Reactor
 
 /// Transactions of a proposed block on a stream, each with its place, up to an end mark (docs/wire.md, section 8).
 enum PlacedTransactions {
-    /// What stands in the place of a place after the last transaction.
+    /// The end mark, where another place would stand.
     static let end = UInt32.max
     /// Place and length, in bytes.
     static let headBytes = 8
@@ -46,10 +46,9 @@ struct PlacedTransactionWriter {
 
 extension Stream {
     /// Reads transactions up to the end mark, all of them among `wanted` and each once, of at most `limit` bytes in all. Hands
-    /// them to `take` as they come, hashed by `compute`.
+    /// them to `take` as they come, hashed on the inbox's workers.
     func readPlaced(
-        _ wanted: PlaceSet, limit: Int,
-        _ inbox: any ConsensusInbox,
+        _ wanted: PlaceSet, limit: Int, _ inbox: any ConsensusInbox,
         _ take: @ReactorActor ([PlacedTransaction]) throws -> Void
     ) async throws {
         var (wanted, room) = (wanted, limit)
